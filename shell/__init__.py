@@ -1,0 +1,1 @@
+"""The shell: the `pilotfish` command, its prompt, commands and pictures (docs/architecture.md)."""

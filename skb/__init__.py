@@ -1,0 +1,1 @@
+"""The System Knowledge Base: how facts get in and answers get out (docs/architecture.md)."""
