@@ -1,0 +1,259 @@
+"""The CPU driver: one a core, event-driven, non-preemptable, sharing nothing (dissertation §2.5.1).
+
+It dispatches its core's dispatchers by RBED on the core's own clock, charges what mechanisms cost,
+and accounts for every picosecond. Between two instants at which something reaches the core, nothing is
+simulated: `settle` charges the whole stretch at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kernel.clock import LocalClock
+from kernel.hardware import Core, Hardware
+from kernel.rbed import Scheduler, TaskParameters
+from kernel.threads import ENDLESS, Thread, ThreadState
+from kernel.timeline import Priority, Timeline
+from kernel.trace import ScheduleLog
+
+if TYPE_CHECKING:
+    import simpy
+
+    from kernel.dispatcher import Dispatcher
+
+_STEPS_AT_ONE_INSTANT = 100_000  # a program that asks for no time so often in a row never will
+
+
+@dataclass(slots=True)
+class Account:
+    """Where a core's time went, in picoseconds; the five sum to the time that passed."""
+
+    user: int = 0
+    kernel: int = 0
+    switch: int = 0
+    interrupt: int = 0
+    idle: int = 0
+
+
+class CpuDriver:
+    """The CPU driver of `core`."""
+
+    def __init__(
+        self, core: Core, hardware: Hardware, timeline: Timeline, clock: LocalClock,
+        scheduler: Scheduler, log: ScheduleLog,
+    ) -> None:
+        self.core = core
+        self.clock = clock
+        self.scheduler = scheduler
+        scheduler.set_clock(0, clock.local(timeline.now))
+        self.account = Account()
+        self.context_switches = 0
+        self.current: Dispatcher | None = None
+        self.dispatchers: dict[int, Dispatcher] = {}  # by task id
+        self._timeline = timeline
+        self._log = log
+        self._settled = timeline.now
+        self._owed: list[list[object]] = []  # [kind, ps] of kernel work to be done before user code goes on
+        self._wake: simpy.Event | None = None
+        self._wake_at = -1
+        self._dispatch_at = -1
+        self._switch_ps = hardware.cost_ps("context_switch", core.number)
+        self._interrupt_ps = hardware.cost_ps("interrupt", core.number)
+        self._system_call_ps = hardware.cost_ps("system_call", core.number)
+        self.tsc_read_ps = hardware.cost_ps("tsc_read", core.number)
+
+    # -- system calls and interrupts ---------------------------------------------------------------
+
+    def add(self, dispatcher: Dispatcher, parameters: TaskParameters, release: int | None = None) -> None:
+        """Make a dispatcher schedulable here; `release` is on the local clock. May raise Overcommitted."""
+        now = self._enter()
+        self.scheduler.add(dispatcher.task, parameters, self.clock.local(now), release)
+        self.dispatchers[dispatcher.task.id] = dispatcher
+        if not dispatcher.haswork:
+            self.scheduler.block(dispatcher.task, self.clock.local(now))
+
+    def change(self, dispatcher: Dispatcher, parameters: TaskParameters, release: int | None = None) -> None:
+        """Give a dispatcher other scheduling parameters. May raise Overcommitted, changing nothing."""
+        now = self._enter()
+        self.scheduler.change(dispatcher.task, parameters, self.clock.local(now), release)
+
+    def remove(self, dispatcher: Dispatcher) -> None:
+        """The dispatcher is gone."""
+        now = self._enter()
+        if self.current is dispatcher:
+            self._leave(now)
+        for thread in dispatcher.threads:
+            if thread.barrier is not None:
+                thread.barrier.disturb(now, self)
+            thread.state = ThreadState.EXITED
+            thread.code.close()
+        dispatcher.run_queue.clear()
+        self.scheduler.remove(dispatcher.task, self.clock.local(now))
+        del self.dispatchers[dispatcher.task.id]
+
+    def work_arrived(self, dispatcher: Dispatcher, now: int) -> None:
+        """A thread of the dispatcher became runnable."""
+        if dispatcher.scheduled:
+            self._enter()
+            self.scheduler.unblock(dispatcher.task, self.clock.local(now))
+
+    def work_changed(self, dispatcher: Dispatcher) -> None:
+        """A thread of the dispatcher blocked or ended; with none runnable the dispatcher blocks."""
+        now = self._enter()
+        if not dispatcher.haswork and dispatcher.scheduled:
+            self.scheduler.block(dispatcher.task, self.clock.local(now))
+
+    def notify(self, thread: Thread, when: int) -> None:
+        """An inter-processor interrupt reaches this core at `when`, for a thread that is blocked."""
+
+        def arrive(now: int) -> None:
+            if thread.state is ThreadState.BLOCKED:
+                self.interrupt(now)
+                thread.unblock(now)
+
+        self._timeline.at(when, Priority.MESSAGE, self.core.number, arrive)
+
+    def interrupt(self, now: int) -> None:
+        """Take an interrupt: what runs here is held up for what it costs."""
+        self.settle(now)
+        self._disturb_current(now)
+        self._owed.append(["interrupt", self._interrupt_ps])
+        self._dispatch_soon(now)
+
+    def system_call(self, now: int) -> None:
+        """The running thread has entered the kernel and left it again."""
+        self.settle(now)
+        self._owed.append(["kernel", self._system_call_ps])
+
+    def read_tsc(self, now: int) -> int:
+        """The time-stamp counter, in ps; those of all cores agree, as on the dissertation's systems."""
+        return now
+
+    def reset_timer(self, local_ps: int) -> None:
+        """Make the APIC timer read `local_ps` from this instant on."""
+        now = self._enter()
+        self.scheduler.set_clock(self.clock.local(now), local_ps)
+        self.clock.reset(now, local_ps)
+
+    # -- time --------------------------------------------------------------------------------------
+
+    def settle(self, now: int) -> None:
+        """Charge the time since the last settling to whoever had it."""
+        left = now - self._settled
+        if left == 0:
+            return
+        self._settled = now
+        while self._owed and left:
+            kind, owed = self._owed[0]
+            assert isinstance(owed, int)
+            part = min(owed, left)
+            setattr(self.account, str(kind), getattr(self.account, str(kind)) + part)
+            left -= part
+            if part == owed:
+                self._owed.pop(0)
+            else:
+                self._owed[0][1] = owed - part
+        if self.current is None:
+            self.account.idle += left
+        else:
+            self.current.cpu_time_ps += left
+            self.account.user += left
+            if left:
+                self.current.spend(left)
+
+    def plan(self, now: int) -> None:
+        """Set the core's timer to the next instant at which something happens here by itself."""
+        wanted = self._next_decision(now)
+        if self.current is not None:
+            thread = self.current.current_thread
+            if thread is not None and thread.work < ENDLESS:
+                done = now + self._owed_ps() + thread.work
+                wanted = done if wanted is None else min(wanted, done)
+        if wanted == self._wake_at and self._wake is not None:
+            return
+        if self._wake is not None:
+            self._timeline.cancel(self._wake)
+            self._wake = None
+        if wanted is not None:
+            self._wake = self._timeline.at(wanted, Priority.TIMER, self.core.number, self._on_wake)
+            self._wake_at = wanted
+
+    def runs(self, dispatcher: Dispatcher) -> bool:
+        """Whether `dispatcher` executes user code here at this instant."""
+        return self.current is dispatcher and not self._owed
+
+    def _owed_ps(self) -> int:
+        return sum(int(owed) for _, owed in self._owed)  # type: ignore[call-overload]
+
+    def _next_decision(self, now: int) -> int | None:
+        local = self.scheduler.next_decision(self.clock.local(now))
+        return None if local is None else max(now, self.clock.reference(local))
+
+    def _on_wake(self, now: int) -> None:
+        self._wake = None
+        self.settle(now)
+        self._finish_work(now)
+        decision = self._next_decision(now)
+        if decision is not None and decision <= now:
+            self._dispatch_soon(now)
+        if self._dispatch_at != now:
+            self.plan(now)
+
+    def _finish_work(self, now: int) -> None:
+        """Let the running thread go on from what it has just completed."""
+        if self._owed:
+            return
+        for _ in range(_STEPS_AT_ONE_INSTANT):
+            current = self.current
+            thread = current.current_thread if current is not None else None
+            if thread is None or thread.work > 0 or self._owed:
+                return
+            thread.finish(now)
+        assert self.current is not None
+        self.current.domain.trap(
+            f"its program asked for {_STEPS_AT_ONE_INSTANT} operations that take no time", now
+        )
+
+    # -- dispatching -------------------------------------------------------------------------------
+
+    def _enter(self) -> int:
+        """Something changes what the scheduler knows: settle, and dispatch when the instant is over."""
+        now = self._timeline.now
+        self.settle(now)
+        self._dispatch_soon(now)
+        return now
+
+    def _dispatch_soon(self, now: int) -> None:
+        if self._dispatch_at != now:
+            self._dispatch_at = now
+            self._timeline.at(now, Priority.DISPATCH, self.core.number, self._dispatch)
+
+    def _dispatch(self, now: int) -> None:
+        self._dispatch_at = -1
+        self.settle(now)
+        task = self.scheduler.dispatch(self.clock.local(now))
+        chosen = None if task is None else self.dispatchers[task.id]
+        if chosen is not self.current:
+            if self.current is not None:
+                self._leave(now)
+            if chosen is not None:
+                self.current = chosen
+                self.context_switches += 1
+                self._owed.append(["switch", self._switch_ps])
+                chosen.run_upcall()
+            self._log.record(self.core.number, now, None if chosen is None else chosen.domain.id)
+        self._finish_work(now)
+        if self._dispatch_at != now:
+            self.plan(now)
+
+    def _leave(self, now: int) -> None:
+        """The current dispatcher stops running."""
+        self._disturb_current(now)
+        self.current = None
+
+    def _disturb_current(self, now: int) -> None:
+        thread = self.current.current_thread if self.current is not None else None
+        if thread is not None and thread.barrier is not None:
+            thread.barrier.disturb(now, self)
+

@@ -1,0 +1,89 @@
+"""Domains: a program running as one dispatcher on each of its cores (dissertation §2.5.2).
+
+A domain shares an address space among its dispatchers (a spanned domain, §2.5.5), which is where its
+barriers live. What the planners need to know of it came with its placement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+
+from skb.placement import Placement
+
+from kernel.barrier import Barrier
+from kernel.dispatcher import Dispatcher
+from kernel.program import Program
+
+
+class DomainState(Enum):
+    STARTING = "starting"
+    RUNNING = "running"
+    EXITED = "exited"
+    KILLED = "killed"
+    TRAPPED = "trapped"
+
+
+class Domain:
+    """One domain; `ended(domain, now)` is called once, when the last of it is to go."""
+
+    def __init__(
+        self, number: int, name: str, program: Program, arguments: tuple[str, ...],
+        placement: Placement, ended: Callable[[Domain, int], None],
+    ) -> None:
+        self.id = number
+        self.name = name
+        self.program = program
+        self.arguments = arguments
+        self.placement = placement
+        self.state = DomainState.STARTING
+        self.phase = 0
+        self.fault = ""  # why it trapped
+        self.dispatchers: dict[int, Dispatcher] = {}  # by index; created ones only
+        self.barriers: dict[str, Barrier] = {}
+        self._ended = ended
+        self._running = 0  # dispatchers started and not done
+
+    @property
+    def coordinator(self) -> int:
+        """The core whose planner coordinates this domain's phase changes: that of dispatcher 0."""
+        return self.placement.assignments[0].core
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """The cores it runs on, each once, in the order of its dispatchers."""
+        return tuple(dict.fromkeys(assignment.core for assignment in self.placement.assignments))
+
+    @property
+    def alive(self) -> bool:
+        return self.state in (DomainState.STARTING, DomainState.RUNNING)
+
+    @property
+    def gone(self) -> bool:
+        """Whether no CPU driver knows a dispatcher of this domain any more."""
+        return not any(dispatcher.scheduled for dispatcher in self.dispatchers.values())
+
+    def progress(self, now: int) -> int:
+        """What the program counts: rounds of its barriers, or iterations of all its threads."""
+        rounds = sum(barrier.progress(now) for barrier in self.barriers.values())
+        return rounds + sum(dispatcher.iterations for dispatcher in self.dispatchers.values())
+
+    def dispatcher_started(self) -> None:
+        self._running += 1
+
+    def dispatcher_done(self, _dispatcher: Dispatcher, now: int) -> None:
+        """All threads of a dispatcher have ended."""
+        self._running -= 1
+        all_started = len(self.dispatchers) == len(self.placement.assignments)
+        if self._running == 0 and all_started and self.alive:
+            self.end(DomainState.EXITED, now)
+
+    def trap(self, fault: str, now: int) -> None:
+        """The program did what it must not; the domain ends, the kernel goes on."""
+        if self.alive:
+            self.fault = fault
+            self.end(DomainState.TRAPPED, now)
+
+    def end(self, state: DomainState, now: int) -> None:
+        self.state = state
+        self._ended(self, now)

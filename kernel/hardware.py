@@ -1,0 +1,104 @@
+"""The hardware as the kernel meets it: cores, and what things cost on them.
+
+Everything here is asked of the SKB: cores and their clocks from the topology, message and cache-line
+latencies from measurements, the costs of kernel mechanisms from cost facts that name their source.
+No cost is written in Python.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from skb.knowledge import KnowledgeBase
+
+from kernel.clock import PS_PER_MS, PS_PER_NS, PS_PER_S, PS_PER_US, cycles_to_ps
+from kernel.errors import KernelError
+
+_UNITS = {"ns": PS_PER_NS, "us": PS_PER_US, "ms": PS_PER_MS, "s": PS_PER_S}
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """One core (hardware thread) and where it is; `clock_hz` converts its cycles to time."""
+
+    number: int
+    package: int
+    node: int
+    clock_hz: int
+
+    def ps(self, cycles: int) -> int:
+        """The picoseconds that `cycles` of this core take."""
+        return cycles_to_ps(cycles, self.clock_hz)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of a mechanism: `value` in `unit` (cycles, ns, us, ms), from `source`."""
+
+    name: str
+    value: float
+    unit: str
+    source: str
+
+
+class Hardware:
+    """A machine's cores by number, with costs and latencies in picoseconds.
+
+    Latencies are asked of the SKB a row (one sending core) at a time and kept: a machine has a bounded
+    number of them.
+    """
+
+    def __init__(self, kb: KnowledgeBase) -> None:
+        self._kb = kb
+        rows = kb.all("core(Core), package_of(Core, Package), node_of(Core, Node), clock_hz(Core, Hz)")
+        self.cores = {
+            row["Core"]: Core(row["Core"], row["Package"], row["Node"], row["Hz"])
+            for row in sorted(rows, key=lambda row: row["Core"])
+        }
+        if not self.cores:
+            raise KernelError("the SKB knows no core with a clock; load a machine with cpuid or facts.pl")
+        self._costs = {
+            row["Name"]: Cost(row["Name"], row["Value"], row["Unit"], str(row["Source"]))
+            for row in kb.all("cost_of(Name, Value, Unit, Source)")
+        }
+        self._messages: dict[int, dict[int, int]] = {}
+        self._lines: dict[int, dict[int, int]] = {}
+
+    def cost(self, name: str) -> Cost:
+        """The cost fact of that name."""
+        try:
+            return self._costs[name]
+        except KeyError:
+            raise KernelError(f"no cost '{name}' is known; facts cost/4 states those of a machine") from None
+
+    def cost_ps(self, name: str, core: int) -> int:
+        """What the mechanism `name` costs on `core`, in picoseconds."""
+        cost = self.cost(name)
+        if cost.unit == "cycles":
+            return self.cores[core].ps(round(cost.value))
+        return round(cost.value * _UNITS[cost.unit])
+
+    def message_ps(self, sender: int, receiver: int) -> int:
+        """One-way latency of a UMP message between two cores (dissertation table 2.5)."""
+        return self._row(self._messages, "distance", sender)[receiver]
+
+    def line_ps(self, holder: int, reader: int) -> int:
+        """Time to move a cache line from one core's cache to another's (dissertation §3.1.2)."""
+        if holder == reader:
+            return 0
+        return self._row(self._lines, "line_transfer", holder)[reader]
+
+    def _row(self, rows: dict[int, dict[int, int]], predicate: str, core: int) -> dict[int, int]:
+        row = rows.get(core)
+        if row is None:
+            clock = self.cores[core]
+            answers = self._kb.all(f"{predicate}(From, To, Cycles)", {"From": core})
+            row = {answer["To"]: clock.ps(round(answer["Cycles"])) for answer in answers}
+            missing = [other for other in self.cores if other != core and other not in row]
+            if missing:
+                raise KernelError(
+                    f"no {predicate}/3 from core {core} to core {missing[0]} is known; "
+                    "state core_latency/4 facts or a latency.csv"
+                )
+            rows[core] = row
+        return row

@@ -1,0 +1,356 @@
+"""The multikernel: boots a CPU driver and a monitor on every core, and answers the shell.
+
+The shell's requests enter where a user's would: the SKB decides a placement (on the core it runs on, for
+what its inferences cost), the monitors carry it out by messages. A request returns when its answer has
+come; how long that takes is simulated time like any other. Time 0 is the instant at which the core-local
+timers were put in step.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from skb.knowledge import KnowledgeBase
+from skb.placement import Assignment, Placement, PlacementController
+from skb.placement import BestEffort as PlacedBestEffort
+
+from kernel.clock import PS_PER_MS, LocalClock
+from kernel.clock_sync import ClockSynchronisation, StartSynchronisation
+from kernel.cpu_driver import Account, CpuDriver
+from kernel.dispatcher import Dispatcher
+from kernel.domain import Domain, DomainState
+from kernel.errors import KernelError
+from kernel.hardware import Hardware
+from kernel.messaging.endpoint import Endpoint
+from kernel.messaging.lmp import LmpLink
+from kernel.monitor import KillDomain, Monitor, SpawnDomain
+from kernel.planner import ChangePhase, Planner
+from kernel.program import Program, Receive, Send, Spend
+from kernel.programs import PROGRAMS
+from kernel.rbed import BestEffort, Rbed
+from kernel.threads import Code
+from kernel.timeline import Priority, Timeline
+from kernel.trace import ScheduleLog, Slice
+
+MONITOR, SKB = 0, -1
+"""Domain numbers of the monitors and of the knowledge base; a user's domains count from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainStatus:
+    """One line of `ps`."""
+
+    id: int
+    name: str
+    program: str
+    cores: tuple[int, ...]
+    state: str
+    phase: int
+    cpu_time_ps: int
+    progress: int
+    deadline_misses: int
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class CoreStatus:
+    """One line of `cpus`: where the core is, and where its time since boot went."""
+
+    core: int
+    package: int
+    node: int
+    clock_hz: int
+    user_ps: int
+    kernel_ps: int
+    switch_ps: int
+    interrupt_ps: int
+    idle_ps: int
+    context_switches: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """To the SKB's domain: work out the placement of `domain`, which takes `inferences`."""
+
+    domain: Domain
+    inferences: int
+
+
+class Multikernel:
+    """A booted machine. `boot` makes one."""
+
+    def __init__(self, kb: KnowledgeBase, controller: PlacementController, seed: int) -> None:
+        self.kb = kb
+        self.controller = controller
+        self.hardware = Hardware(kb)
+        self.timeslice_ps = round(self.hardware.cost("timeslice").value * PS_PER_MS)
+        self.timeline = Timeline(-self.timeslice_ps)
+        self.log = ScheduleLog(self.hardware.cores)
+        self.timers_in_step: bool | None = None
+        self._domains: dict[int, Domain] = {}
+        self._task_ids = itertools.count(1)
+        self._answers: dict[int, list[str]] = {}
+        chance = random.Random(seed)
+        self.drivers = {
+            number: CpuDriver(
+                core, self.hardware, self.timeline,
+                # A timer counts from its core's start, somewhere within the first timeslice.
+                LocalClock(offset_ps=-chance.randrange(self.timeslice_ps)),
+                Rbed(self.timeslice_ps), self.log,
+            )
+            for number, core in self.hardware.cores.items()
+        }
+        self.monitors = {number: Monitor(self, driver) for number, driver in self.drivers.items()}
+        self.planners = {number: Planner(monitor) for number, monitor in self.monitors.items()}
+        for monitor in self.monitors.values():
+            ClockSynchronisation(monitor)
+        self.first_core = min(self.drivers)
+        self._requests = Endpoint(self.hardware.cost_ps("poll", self.first_core))
+        self._system(MONITOR, "monitor", {core: monitor.main for core, monitor in self.monitors.items()})
+        self._system(SKB, "skb", {self.first_core: self._serve})
+
+    @classmethod
+    def boot(
+        cls, kb: KnowledgeBase, *, policy: str = "load_balance", seed: int = 0
+    ) -> Multikernel:
+        """Boot the machine that `kb` describes: monitors up, timers in step, the clock at 0."""
+        kernel = cls(kb, PlacementController(kb, policy), seed)
+        kernel._post(kernel.first_core, StartSynchronisation())
+        kernel._run_until(lambda: kernel.timers_in_step is not None, "timer synchronisation")
+        for driver in kernel.drivers.values():
+            driver.settle(kernel.now)
+            driver.account = Account()
+            driver.context_switches = 0
+        return kernel
+
+    # -- what the shell asks for -------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """Simulated time, ps."""
+        return self.timeline.now
+
+    def run(self, duration_ps: int) -> None:
+        """Let time pass. Ctrl-C raises KeyboardInterrupt with everything consistent at `now`."""
+        self.timeline.run(self.now + duration_ps)
+
+    def spawn(
+        self, program: str, dispatchers: int = 1, *, cores: Sequence[int] = (), manifest: str | None = None,
+        manifest_name: str = "manifest", name: str | None = None, arguments: Sequence[str] = (),
+    ) -> Domain:
+        """Spawn a program as a domain of so many dispatchers; returns when all of them are up.
+
+        `cores` pins them; `manifest` is the manifest's text. KernelError or PlacementError, and nothing
+        changed, where it cannot be done.
+        """
+        found = self.program(program)
+        found.check(arguments)
+        if dispatchers < 1:
+            raise KernelError(f"a domain needs at least one dispatcher, not {dispatchers}")
+        number = max(self._domains, default=0) + 1
+        number = max(number, 1)
+        name = name or self._free_name(program)
+        if any(domain.name == name and domain.alive for domain in self._domains.values()):
+            raise KernelError(f"a domain named '{name}' runs already; give another --name")
+        if name.lstrip("-").isdigit():
+            raise KernelError(f"'{name}' would be taken for a domain's number; give another --name")
+        placement = self.controller.place(
+            number, dispatchers, cores=cores, manifest=manifest, manifest_name=manifest_name,
+            coordinator=self.first_core,
+        )
+        domain = Domain(number, name, found, tuple(arguments), placement, self._ended)
+        self._domains[number] = domain
+        self._replan(placement)
+        self._requests.deliver(_Request(domain, placement.inferences), self._lmp_ps(), self.now)
+        try:
+            self._run_until(lambda: domain.state is not DomainState.STARTING, f"spawning {name}")
+        except BaseException:
+            self._abandon(domain)
+            raise
+        if domain.state is DomainState.TRAPPED:
+            raise KernelError(f"{name} trapped: {domain.fault}")
+        return domain
+
+    def kill(self, number: int) -> None:
+        """End a domain; returns when its last dispatcher is gone."""
+        domain = self._running(number)
+        domain.state = DomainState.KILLED
+        self._post(domain.coordinator, KillDomain(domain))
+        try:
+            self._run_until(lambda: domain.gone, f"killing {domain.name}")
+        finally:
+            self._abandon(domain)
+
+    def change_phase(self, number: int, phase: int) -> None:
+        """Bring a domain into another phase of its manifest; returns when every planner has answered."""
+        domain = self._running(number)
+        phases = len(domain.placement.assignments[0].phases)
+        if not 0 <= phase < phases:
+            known = f"its phases are 0-{phases - 1}" if phases > 1 else "it has phase 0 only"
+            raise KernelError(f"{domain.name} has no phase {phase}; {known}")
+        self._answers.pop(number, None)
+        self._post(domain.coordinator, ChangePhase(domain, phase))
+        self._run_until(
+            lambda: number in self._answers or not domain.alive, f"the phase change of {domain.name}"
+        )
+        refusals = self._answers.pop(number, [])
+        if refusals:
+            raise KernelError(f"{domain.name} stays in phase {domain.phase}: {refusals[0]}")
+
+    def find(self, text: str) -> Domain:
+        """The domain of that number, or the newest of that name, running ones first."""
+        if text.isdigit() and int(text) in self._domains and int(text) > 0:
+            return self._domains[int(text)]
+        named = [domain for number, domain in self._domains.items() if number > 0 and domain.name == text]
+        if not named:
+            raise KernelError(f"no domain '{text}'; ps lists them")
+        return max(named, key=lambda domain: (domain.alive, domain.id))
+
+    def program(self, name: str) -> Program:
+        """The program of that name."""
+        try:
+            return PROGRAMS[name]
+        except KeyError:
+            raise KernelError(f"no program '{name}'; programs lists them") from None
+
+    def name_of(self, number: int) -> str:
+        """The name of any domain, the system's own included."""
+        return self._domains[number].name
+
+    def domains(self) -> list[DomainStatus]:
+        """The user's domains, by number."""
+        self._settle()
+        return [self.status(domain) for number, domain in sorted(self._domains.items()) if number > 0]
+
+    def status(self, domain: Domain) -> DomainStatus:
+        """One domain, now."""
+        dispatchers = domain.dispatchers.values()
+        return DomainStatus(
+            domain.id, domain.name, domain.program.name,
+            tuple(assignment.core for assignment in domain.placement.assignments),
+            domain.state.value, domain.phase,
+            sum(dispatcher.cpu_time_ps for dispatcher in dispatchers), domain.progress(self.now),
+            sum(dispatcher.task.misses for dispatcher in dispatchers), domain.fault,
+        )
+
+    def cores(self) -> list[CoreStatus]:
+        """All cores, by number."""
+        self._settle()
+        return [
+            CoreStatus(
+                core.number, core.package, core.node, core.clock_hz,
+                driver.account.user, driver.account.kernel, driver.account.switch,
+                driver.account.interrupt, driver.account.idle, driver.context_switches,
+            )
+            for driver in self.drivers.values()
+            for core in (driver.core,)
+        ]
+
+    def slices(self, cores: Iterable[int], from_ps: int, to_ps: int) -> list[Slice]:
+        """Who ran on `cores` between two instants, as far as the past goes."""
+        return self.log.slices(cores, from_ps, min(to_ps, self.now))
+
+    # -- what monitors tell ------------------------------------------------------------------------
+
+    def next_task_id(self) -> int:
+        return next(self._task_ids)
+
+    def phase_answered(self, domain: Domain, phase: int, refusals: list[str]) -> None:
+        """Every planner of the domain has answered; with no refusal it is in `phase` now."""
+        if not refusals:
+            domain.phase = phase
+            self.controller.phase_changed(domain.id, phase)
+        self._answers[domain.id] = refusals
+
+    def timers_answered(self, in_step: bool) -> None:
+        """Timer synchronisation is over."""
+        self.timers_in_step = in_step
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _system(self, number: int, name: str, mains: dict[int, Callable[[], Code]]) -> None:
+        """Create a domain of the system itself: no placement, no message, there from the start."""
+        program = Program(name, "part of the system", "", lambda _: next(iter(mains.values()))())
+        assignments = tuple(
+            Assignment(index, core, (PlacedBestEffort(1),)) for index, core in enumerate(mains)
+        )
+        placement = Placement(number, None, assignments, "fixed", 0.0, 0, ())
+        domain = Domain(number, name, program, (), placement, self._ended)
+        for index, (core, main) in enumerate(mains.items()):
+            dispatcher = Dispatcher(domain, index, self.drivers[core], self.next_task_id())
+            dispatcher.start(main())
+            domain.dispatchers[index] = dispatcher
+            self.drivers[core].add(dispatcher, BestEffort(1))
+        domain.state = DomainState.RUNNING
+        self._domains[number] = domain
+
+    def _serve(self) -> Code:
+        """The SKB's domain: a decision costs its inferences, then the monitors are told."""
+        inference_ps = self.hardware.cost_ps("inference", self.first_core)
+        link = LmpLink(self.hardware, self.first_core, self.monitors[self.first_core].endpoint)
+        while True:
+            request = yield Receive(self._requests)
+            yield Spend(request.inferences * inference_ps)
+            yield Send(link, SpawnDomain(request.domain))
+
+    def _replan(self, placement: Placement) -> None:
+        """Running domains whose allocation shrank for this one get their new parameters."""
+        for number, index, core, phases in placement.changed:
+            domain = self._domains[number]
+            assignments = list(domain.placement.assignments)
+            assignments[index] = Assignment(index, core, phases)
+            domain.placement = Placement(
+                number, domain.placement.manifest, tuple(assignments), domain.placement.policy,
+                domain.placement.cost, domain.placement.inferences, (),
+            )
+            self.planners[core].replan(domain, index, phases)
+
+    def _post(self, core: int, message: object) -> None:
+        """A request from the shell to the monitor of `core`, as a local message."""
+        self.monitors[core].endpoint.deliver(message, self._lmp_ps(), self.now)
+
+    def _lmp_ps(self) -> int:
+        return self.hardware.cost_ps("lmp", self.first_core)
+
+    def _run_until(self, done: Callable[[], bool], what: str) -> None:
+        if not self.timeline.run(None, done):
+            raise KernelError(f"{what} has come to a stop: nothing is left that could happen")
+
+    def _ended(self, domain: Domain, _now: int) -> None:
+        """A domain ended by itself; what it had is freed when the instant is over."""
+        for core in domain.cores:
+            self.timeline.at(self.now, Priority.MESSAGE, core, self._remover(core, domain))
+        self.controller.release(domain.id)
+
+    def _remover(self, core: int, domain: Domain) -> Callable[[int], None]:
+        return lambda _: self.monitors[core].remove(domain)
+
+    def _abandon(self, domain: Domain) -> None:
+        """Make sure that nothing of a killed or half-spawned domain is left."""
+        if domain.state is DomainState.STARTING:
+            domain.state = DomainState.KILLED
+        if domain.state in (DomainState.KILLED, DomainState.STARTING):
+            for core in domain.cores:
+                self.monitors[core].remove(domain)
+            self.controller.release(domain.id)
+
+    def _running(self, number: int) -> Domain:
+        domain = self._domains.get(number)
+        if domain is None or number < 1:
+            raise KernelError(f"no domain {number}; ps lists them")
+        if not domain.alive:
+            raise KernelError(f"domain {number} ({domain.name}) is not running: {domain.state.value}")
+        return domain
+
+    def _free_name(self, program: str) -> str:
+        """`program`, or `program.2`, ... when that name is taken."""
+        taken = {domain.name for number, domain in self._domains.items() if number > 0 and domain.alive}
+        names = itertools.chain([program], (f"{program}.{n}" for n in itertools.count(2)))
+        return next(name for name in names if name not in taken)
+
+    def _settle(self) -> None:
+        for driver in self.drivers.values():
+            driver.settle(self.now)

@@ -1,0 +1,170 @@
+"""The vocabulary of programs: what a thread may yield, and how programs register themselves.
+
+A program is a function that is given its `Environment` and returns a generator; every dispatcher of a
+domain starts one thread of it (single program, multiple data). Each operation costs processor time,
+which passes only while the dispatcher is scheduled:
+
+    @program("hello", "compute a little, then end")
+    def hello(environment: Environment) -> Code:
+        yield Compute(1000)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kernel.barrier import Barrier
+from kernel.errors import KernelError
+from kernel.hardware import Hardware
+from kernel.threads import ENDLESS, Code, Operation, Thread
+
+if TYPE_CHECKING:
+    from kernel.messaging.endpoint import Endpoint, Link
+
+
+@dataclass(frozen=True, slots=True)
+class Compute(Operation):
+    """Compute for `cycles` of the core it happens to run on."""
+
+    cycles: int
+
+    def begin(self, thread: Thread, now: int) -> None:
+        thread.compute(thread.dispatcher.driver.core.ps(self.cycles), thread.resume)
+
+
+@dataclass(frozen=True, slots=True)
+class Spend(Operation):
+    """Compute for `duration_ps`: work whose measured cost is a time, not cycles."""
+
+    duration_ps: int
+
+    def begin(self, thread: Thread, now: int) -> None:
+        thread.compute(self.duration_ps, thread.resume)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop(Operation):
+    """Repeat a computation of `cycles` without end, with a barrier after each iteration if one is given.
+
+    Without a barrier a domain's progress is the iterations of all its threads; with one, the rounds.
+    """
+
+    cycles: int
+    barrier: Barrier | None = None
+
+    def begin(self, thread: Thread, now: int) -> None:
+        iteration_ps = thread.dispatcher.driver.core.ps(self.cycles)
+        if self.barrier is not None:
+            self.barrier.join(thread, iteration_ps, now)
+        else:
+            thread.loop_iteration_ps = iteration_ps
+            thread.compute(ENDLESS, thread.resume)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitBarrier(Operation):
+    """Arrive at a barrier once, and go on when all have."""
+
+    barrier: Barrier
+
+    def begin(self, thread: Thread, now: int) -> None:
+        self.barrier.wait(thread, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Send(Operation):
+    """Send `message` on `link`; the sender is held up for what sending costs, and while the link is full."""
+
+    link: Link
+    message: object
+
+    def begin(self, thread: Thread, now: int) -> None:
+        self.link.send(thread, self.message, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Receive(Operation):
+    """Wait for the next message at `endpoint`: poll for a while, then block. The result is the message."""
+
+    endpoint: Endpoint
+
+    def begin(self, thread: Thread, now: int) -> None:
+        self.endpoint.receive(thread, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke(Operation):
+    """A system call: `action(now)` is done by the CPU driver, its result is the operation's."""
+
+    action: Callable[[int], object]
+
+    def begin(self, thread: Thread, now: int) -> None:
+        thread.dispatcher.driver.system_call(now)
+        thread.compute(0, lambda later: thread.resume(later, self.action(later)))
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a thread of a program knows: its place among the domain's dispatchers, the machine, arguments.
+
+    `shared` is the domain's: one dict for all its dispatchers, as they share an address space.
+    """
+
+    rank: int
+    size: int
+    core: int
+    hardware: Hardware
+    arguments: tuple[str, ...]
+    shared: dict[str, Barrier]
+
+    def barrier(self, name: str = "barrier") -> Barrier:
+        """The domain's barrier of that name, for all its dispatchers."""
+        barrier = self.shared.get(name)
+        if barrier is None:
+            hardware = self.hardware
+            barrier = self.shared[name] = Barrier(
+                self.size,
+                hardware.cost_ps("barrier_spin", self.core),
+                lambda core: hardware.cost_ps("block", core),
+                hardware.line_ps,
+                hardware.message_ps,
+            )
+        return barrier
+
+    def cycles(self, cost: str) -> int:
+        """A cost fact in cycles of this core."""
+        core = self.hardware.cores[self.core]
+        return max(1, self.hardware.cost_ps(cost, self.core) * core.clock_hz // 10**12)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that can be spawned."""
+
+    name: str
+    summary: str
+    arguments: str
+    main: Callable[[Environment], Code]
+
+    def check(self, arguments: Sequence[str]) -> None:
+        """Refuse arguments that the program does not take."""
+        if arguments and not self.arguments:
+            raise KernelError(f"program '{self.name}' takes no arguments, got '{' '.join(arguments)}'")
+
+
+PROGRAMS: dict[str, Program] = {}
+"""Every program by name; `kernel.programs` fills it."""
+
+
+def program(
+    name: str, summary: str, arguments: str = ""
+) -> Callable[[Callable[[Environment], Code]], Callable[[Environment], Code]]:
+    """Register a program under `name`."""
+
+    def register(main: Callable[[Environment], Code]) -> Callable[[Environment], Code]:
+        PROGRAMS[name] = Program(name, summary, arguments, main)
+        return main
+
+    return register
