@@ -1,0 +1,56 @@
+:- encoding(utf8).
+:- module(costs,
+          [ cost_of/4,                  % ?Name, ?Value, ?Unit, ?Source
+            line_transfer/3             % ?From, ?To, ?Cycles
+          ]).
+:- use_module(store).
+:- use_module(topology).
+
+/** <module> What kernel mechanisms cost on this machine
+
+A machine states its costs as facts cost(Name, Value, Unit, Source). For a machine that states none, the
+figures below stand in, each with where it was measured; `facts cost` shows what is stated,
+cost_of/4 what is used.
+*/
+
+%!  default_cost(?Name, ?Value, ?Unit, ?Source) is nondet.
+%
+%   Used where the machine states no cost of that name.
+
+default_cost(context_switch, 4, us, "4x4-core AMD system").
+default_cost(lmp, 1463, cycles, "dissertation table 2.4, 4x4-core AMD system").
+default_cost(line_same_package, 75, cycles, "dissertation 3.1.2, 4x4-core AMD system").
+default_cost(line_other_package, 160, cycles, "dissertation 3.1.2, 4x4-core AMD system").
+default_cost(update, 30, cycles, "dissertation 2.1.3, 4x4-core AMD system").
+default_cost(block, 7370, ns, "dissertation 3.2.5, 4x4-core AMD system").
+default_cost(tsc_read, 25, cycles, "dissertation 3.5.4").
+default_cost(timeslice, 80, ms, "dissertation 3.6.3, and Barrelfish's default").
+default_cost(barrier_spin, 50, us, "dissertation 3.3.3: enough for 16 threads to pass a barrier").
+default_cost(cache_line, 64, bytes, "dissertation 2.6.3: the x86 systems").
+default_cost(system_call, 2000, cycles, "Barrelfish notification study, 2010: invocation of a capability").
+default_cost(interrupt, 1000, cycles, "Barrelfish notification study, 2010: take and acknowledge, 500-1000").
+default_cost(poll, 2000, cycles, "Barrelfish waitset: cycles polled before a thread gives up").
+default_cost(inference, 18, ns, "measured: 1,000,000 inferences take 16-20 ms in SWI-Prolog 9.0.4").
+
+%!  cost_of(?Name, ?Value, ?Unit, ?Source) is nondet.
+%
+%   Value (in Unit) is what the mechanism Name costs on this machine, known from Source.
+
+cost_of(Name, Value, Unit, Source) :-
+    facts:cost(Name, Value, Unit, Source).
+cost_of(Name, Value, Unit, Source) :-
+    default_cost(Name, Value, Unit, Source),
+    \+ facts:cost(Name, _, _, _).
+
+%!  line_transfer(?From, ?To, ?Cycles) is nondet.
+%
+%   Moving a cache line from core From to another core To takes Cycles of core To.
+
+line_transfer(From, To, Cycles) :-
+    package_of(From, Package),
+    package_of(To, Other),
+    From \== To,
+    (   Package == Other
+    ->  cost_of(line_same_package, Cycles, cycles, _)
+    ;   cost_of(line_other_package, Cycles, cycles, _)
+    ).
