@@ -14,8 +14,10 @@ line, in the order of time:
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from kernel.errors import KernelError
 from kernel.rbed import Rbed
@@ -75,8 +77,8 @@ def read(text: str, name: str = "cfg") -> list[Event]:
                 break
         else:
             raise ConfigError(
-                name, number, f"{line.strip()!r} is no event: expected TIME H WCET PERIOD BLOCKTIME [DEADLINE], "
-                "TIME S WCET PERIOD, TIME B WEIGHT, or TIME d|r|y|c TASK"
+                name, number, f"{line.strip()!r} is no event: expected TIME H WCET PERIOD BLOCKTIME "
+                "[DEADLINE], TIME S WCET PERIOD, TIME B WEIGHT, or TIME d|r|y|c TASK"
             )  # fmt: skip
         if kind in "HS" and events[-1].numbers[1] == 0:
             raise ConfigError(name, number, "a period of 0")
@@ -84,8 +86,8 @@ def read(text: str, name: str = "cfg") -> list[Event]:
 
 
 def unreached(events: list[Event]) -> Event | None:
-    """The first event behind a later one: the simulator waits for its tick for ever, and so for all after."""
-    return next((late for before, late in zip(events, events[1:], strict=False) if late.time < before.time), None)
+    """The first event behind a later one: the simulator waits for its tick for ever, with all after it."""
+    return next((late for before, late in pairwise(events) if late.time < before.time), None)
 
 
 def simulate(
@@ -116,7 +118,7 @@ def simulate(
     return simulation.drawing(runtime)
 
 
-class _Simulation:
+class _Simulation(ABC):
     """A run of the simulator: its tasks by number, and the two rows of each."""
 
     def __init__(self, name: str) -> None:
@@ -142,11 +144,13 @@ class _Simulation:
             raise ConfigError(self.name, event.line, f"there is no task {number} at tick {event.time}")
         return self.tasks[number]
 
+    @abstractmethod
     def apply(self, event: Event, now: int) -> None:
-        raise NotImplementedError
+        """Carry out an event, and decide."""
 
+    @abstractmethod
     def decide(self, now: int) -> None:
-        raise NotImplementedError
+        """Let the scheduler choose."""
 
     def record(self, now: int) -> None:
         """Note what the picture of this tick shows."""
