@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 
-from skb.placement import Placement
-
 from kernel.barrier import Barrier
 from kernel.dispatcher import Dispatcher
 from kernel.program import Program
+from skb.placement import Placement
 
 
 class DomainState(Enum):

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skb.knowledge import KnowledgeBase
-
 from kernel.clock import PS_PER_MS, PS_PER_NS, PS_PER_S, PS_PER_US, cycles_to_ps
 from kernel.errors import KernelError
+from skb.knowledge import KnowledgeBase
 
 _UNITS = {"ns": PS_PER_NS, "us": PS_PER_US, "ms": PS_PER_MS, "s": PS_PER_S}
 

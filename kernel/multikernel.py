@@ -13,10 +13,6 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from skb.knowledge import KnowledgeBase
-from skb.placement import Assignment, Placement, PlacementController
-from skb.placement import BestEffort as PlacedBestEffort
-
 from kernel.clock import PS_PER_MS, LocalClock
 from kernel.clock_sync import ClockSynchronisation, StartSynchronisation
 from kernel.cpu_driver import Account, CpuDriver
@@ -34,6 +30,9 @@ from kernel.rbed import BestEffort, Rbed
 from kernel.threads import Code
 from kernel.timeline import Priority, Timeline
 from kernel.trace import ScheduleLog, Slice
+from skb.knowledge import KnowledgeBase
+from skb.placement import Assignment, Placement, PlacementController
+from skb.placement import BestEffort as PlacedBestEffort
 
 MONITOR, SKB = 0, -1
 """Domain numbers of the monitors and of the knowledge base; a user's domains count from 1."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from skb.knowledge import KnowledgeBase
 
 from kernel.barrier import Barrier
 from kernel.clock import PS_PER_MS, PS_PER_US
 from kernel.multikernel import Multikernel
+from skb.knowledge import KnowledgeBase
 
 
 @pytest.fixture
