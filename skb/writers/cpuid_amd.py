@@ -83,7 +83,7 @@ def amd_family_10h(
         (0x80000006, 0): (0x20800000, 0x42004200, amd_l2(l2), l3_register),
         (0x80000007, 0): (0, 0, 0, 0x1F9),
         (0x80000008, 0): (virtual_bits << 8 | physical_bits, 0, bits << 12 | cores_a_package - 1, 0),
-        (0x8000000A, 0): (1, 0x40, 0, 0xF if later else 7),
+        (0x8000000A, 0): (1, 0x40, 0, 0x40F if model >= 8 else 0xF if later else 7),
         (0x80000019, 0): (0xF0300000, 0x60100000 if later else 0, 0, 0),
         (0x8000001A, 0): (3, 0, 0, 0),
     }
@@ -193,7 +193,8 @@ def amd_zen(
         (0, 0): name_leaf(0x10, _AMD),
         (5, 0): (0x40, 0x40, 3, 0x11),
         (6, 0): (4, 0, 1, 0),
-        (7, 0): (0, 0xF1BF97A9, 0x00415FDE, 0x10000010),
+        (7, 0): (1, 0xF1BF97A9, 0x00415FDE, 0x10000010),
+        (7, 1): (0x20, 0, 0, 0),
         (0xD, 0): (0x2E7, 0x988, 0x988, 0),
         (0xD, 1): (0xF, 0x988, 0x1800, 0),
         (0xD, 2): (0x100, 0x240, 0, 0),
@@ -205,15 +206,15 @@ def amd_zen(
         (0x80000007, 0): (0, 0x3B, 0, 0x6799),
         (0x80000008, 0): (
             virtual_bits << 8 | physical_bits,
-            0x791EF257,
+            0x79BEF25F,
             package_shift << 12 | min(package_threads - 1, 0xFF),
-            0,
+            0x10007,
         ),
         (0x80000019, 0): (0xF048F040, 0xF0400000, 0, 0),
         (0x8000001D, 0): deterministic_cache(DATA, 1, l1d, threads_a_core),
         (0x8000001D, 1): deterministic_cache(INSTRUCTION, 1, l1i, threads_a_core),
-        (0x8000001D, 2): deterministic_cache(UNIFIED, 2, l2, threads_a_core, inclusive=True),
-        (0x8000001D, 3): deterministic_cache(UNIFIED, 3, l3, complex_threads),
+        (0x8000001D, 2): deterministic_cache(UNIFIED, 2, l2, threads_a_core, flags=2),
+        (0x8000001D, 3): deterministic_cache(UNIFIED, 3, l3, complex_threads, flags=1),
         (0x8000001D, 4): (0, 0, 0, 0),
     }
     machine: list[Registers] = []
@@ -236,7 +237,7 @@ def amd_zen(
                         **shared,
                         (1, 0): (eax, ebx, 0x7EFA320B, _EDX_1),
                         **domain_leaf(0x0B, apic, levels),
-                        (0x8000001E, 0): (apic, (threads_a_core - 1) << 8 | core_id & 0xFF, 0, 0),
+                        (0x8000001E, 0): (apic, (threads_a_core - 1) << 8 | core_id & 0xFF, package, 0),
                     }
                     if has_26:
                         dies = [

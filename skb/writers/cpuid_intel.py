@@ -95,9 +95,9 @@ def intel_core2(
     shared: dict[tuple[int, int], Quad] = {
         (0, 0): name_leaf(0xA, _INTEL),
         (2, 0): (0x05B0B101, 0x005657F0, 0, 0x2CB43000 | descriptor),
-        (4, 0): deterministic_cache(DATA, 1, l1d, 1, cores=ids),
-        (4, 1): deterministic_cache(INSTRUCTION, 1, l1i, 1, cores=ids),
-        (4, 2): deterministic_cache(UNIFIED, 2, l2, sharers, cores=ids),
+        (4, 0): deterministic_cache(DATA, 1, l1d, 1, cores=ids, flags=1),
+        (4, 1): deterministic_cache(INSTRUCTION, 1, l1i, 1, cores=ids, flags=1),
+        (4, 2): deterministic_cache(UNIFIED, 2, l2, sharers, cores=ids, flags=1),
         (4, 3): (0, 0, 0, 0),
         (5, 0): (0x40, 0x40, 3, 0x20),
         (6, 0): (1, 2, 1, 0),
@@ -165,7 +165,7 @@ def intel_modern(
                             (1, 0): (
                                 signature(6, model, stepping),
                                 (apic & 0xFF) << 24 | min(1 << package_shift, 0xFF) << 16 | 0x0800,
-                                0x7FFAFBBF,
+                                0x7FFAFBFF,
                                 0xBFEBFBFF,
                             ),
                             **_cache_leaves(group, l3, smt, module_shift, die_shift, package_shift),
@@ -221,5 +221,5 @@ def _cache_leaves(
         deterministic_cache(UNIFIED, 2, group.l2, l2_ids, cores=cores),
     ]
     if l3 is not None and group.kind != "low_power":
-        quads.append(deterministic_cache(UNIFIED, 3, l3, 1 << die_shift, cores=cores))
+        quads.append(deterministic_cache(UNIFIED, 3, l3, 1 << die_shift, cores=cores, flags=4))
     return {(4, n): quad for n, quad in enumerate([*quads, (0, 0, 0, 0)])}

@@ -86,9 +86,12 @@ def signature(family: int, model: int, stepping: int) -> int:
 
 
 def deterministic_cache(
-    kind: int, level: int, cache: CacheGeometry, apic_ids: int, *, cores: int = 1, inclusive: bool = False
+    kind: int, level: int, cache: CacheGeometry, apic_ids: int, *, cores: int = 1, flags: int = 0
 ) -> Quad:
-    """A subleaf of leaf 4 or 8000001D. `apic_ids` share it; Intel states `cores` a package too (else 1)."""
+    """A subleaf of leaf 4 or 8000001D. `apic_ids` share it; Intel states `cores` a package too (else 1).
+
+    `flags` is EDX: 1 write-back invalidation does not reach all below, 2 inclusive, 4 complex indexing.
+    """
     if not 1 <= apic_ids <= 4096 or not 1 <= cores <= 64:
         raise EncodingError(
             f"{apic_ids} APIC ids that share a cache, {cores} core ids: the fields end at 4096 and 64"
@@ -98,7 +101,7 @@ def deterministic_cache(
             f"a cache of {cache.ways} ways and {cache.line_bytes}-byte lines: leaf 4 ends at 1024, 4096"
         )
     eax = (cores - 1) << 26 | (apic_ids - 1) << 14 | 1 << 8 | level << 5 | kind
-    return eax, (cache.ways - 1) << 22 | (cache.line_bytes - 1), cache.sets - 1, 2 if inclusive else 0
+    return eax, (cache.ways - 1) << 22 | (cache.line_bytes - 1), cache.sets - 1, flags
 
 
 def domain_leaf(

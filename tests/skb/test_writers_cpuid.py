@@ -1,5 +1,6 @@
 """CPUID registers from stated facts, judged by cpuid(1), hwloc and our own reader."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from skb.facts import Text, fact
 from skb.readers import cpuid as reader
+from skb.readers.cpuid_dumps import parse
 from skb.writers.cpuid import (
     CacheGeometry,
     CoreGroup,
@@ -27,6 +29,8 @@ from skb.writers.cpuid import (
 )
 
 KB, MB = 1 << 10, 1 << 20
+SHARED = Path(os.environ.get("PILOTFISH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
+DUMPS = SHARED / "data" / "cpuid"
 needs_cpuid = pytest.mark.skipif(shutil.which("cpuid") is None, reason="cpuid(1) is not installed")
 needs_lstopo = pytest.mark.skipif(shutil.which("lstopo") is None, reason="lstopo is not installed")
 
@@ -208,7 +212,7 @@ def test_cpuid_decodes_the_same_places(machine: list, expected: dict, tmp_path: 
         (opteron_8380(), "AMD Quad-Core Opteron (Shanghai", "K10", "multi-core (c=4)"),
         (MACHINES["2x Opteron 2220"][0], "AMD Dual-Core Opteron (Santa Rosa", "K8", "multi-core (c=2)"),
         (xeon_x5355(), "Clovertown", "Merom", "multi-core (c=4)"),
-        (raptor_lake(), "Raptor Lake", "Raptor Lake", "hyper-threaded (t=2)"),
+        (raptor_lake(), "Raptor Lake", "Raptor Cove", "hyper-threaded (t=2)"),
         (MACHINES["2x EPYC 9654"][0], "AMD EPYC (Genoa B1)", "Zen 4", "multi-core (c=192)"),
     ],
     ids=["8380", "2220", "X5355", "1370P", "9654"],
@@ -220,8 +224,38 @@ def test_cpuid_names_the_part_that_was_meant(
     path.write_text(cpuid_r(machine[:1]))
     text = subprocess.run(["cpuid", "-f", str(path)], capture_output=True, text=True, check=True).stdout
     assert synth in re.search(r"\(synth\) = (.*)", text)[1]
-    assert uarch in text
+    assert uarch in re.search(r"\(uarch synth\) = (.*)", text)[1]
     assert multi in re.search(r"\(multi-processing synth\) = (.*)", text)[1]
+
+
+REAL = {
+    "AuthenticAMD0100F21_K10_Barcelona_CPUID": amd_family_10h(
+        model=2, stepping=1, brand="Quad-Core AMD Opteron(tm) Processor 2347 HE", packages=2,
+        cores_a_package=4, l3=CacheGeometry(2 * MB, 32),
+    ),
+    "AuthenticAMD0100F91_K10_MagnyCours_CPUID": amd_family_10h(
+        model=9, stepping=1, brand="AMD Engineering Sample", packages=2, cores_a_package=12,
+        l3=CacheGeometry(5 * MB, 48),
+    ),
+    "AuthenticAMD0040F12_K8_SantaRosa_CPUID_S8": amd_family_0fh(
+        model=0x41, stepping=2, brand="Dual-Core AMD Opteron(tm) Processor 8220 SE", packages=8
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(not DUMPS.is_dir(), reason="no CPUID dumps beside the checkout (shared/data/cpuid)")
+@pytest.mark.parametrize("name", REAL)
+def test_the_registers_of_a_real_machine_come_out_bit_by_bit(name: str) -> None:
+    path = next(p for p in (DUMPS / "instlatx64" / name).glob("*.txt") if p.name != "SOURCE.txt")
+    real = parse(path.read_text(), path.name)
+    assert len(real) == len(REAL[name])
+    for cpu, written in zip(real, REAL[name], strict=True):
+        theirs = {key: quad for key, quad in cpu.registers.items() if any(quad)}
+        ours = {key: quad for key, quad in written.items() if any(quad)}
+        signature, _, *features = theirs[0x80000001, 0]  # EBX numbers the brand, in a table of the BIOS's
+        package_type = theirs[0x80000001, 0][1] & 0xF0000000
+        theirs[0x80000001, 0] = (signature, package_type, *features)
+        assert ours == theirs
 
 
 @needs_cpuid
