@@ -114,19 +114,23 @@ def _amd_l3_key(family: int, place: Place, by_count: Key) -> Key:
 
 
 def _amd_legacy(cpu: DumpedCpu, place: Place) -> Iterator[Cache]:
-    """Leaves 80000005 and 80000006: private L1s and L2, an L3 for the package.
+    """Leaves 80000005 and 80000006, which state no sharers: those are known by family.
 
-    Centaur, Transmeta and NSC use the layout too. The L3 of a two-die package (family 10h in G34) is
-    stated as the sum of its halves, in size and ways.
+    L1s and L2 are a core's own, but for the instruction cache and L2 of a compute unit (family 15h,
+    BKDG 42301 §2.4) and the L2 of Jaguar (16h, BKDG 48751 §2.4), which is the package's; so is the L3.
+    Packages of several dies state the sum of their L3s, in size and ways (BKDG 31116 §3.18, 42301
+    §3.17); it is dealt out. Centaur, Transmeta and NSC use the layout too.
     """
     family, model, stepping = family_model_stepping(cpu)
-    _, _, data, instr = extended(cpu, 0x80000005)
+    amd = vendor(cpu) in AMD_LIKE
     own: Key = (place.package, place.core)
-    for kind, register in (("data", data), ("instr", instr)):
+    unit = place.cluster if amd and family == 0x15 and place.cluster is not None else own
+    _, _, data, instr = extended(cpu, 0x80000005)
+    for kind, register, key in (("data", data, own), ("instr", instr, unit)):
         size, line = (register >> 24) * _KB, register & 0xFF
         if size and line:
             ways = register >> 16 & 0xFF
-            yield Cache(1, kind, size, size // line if ways == 0xFF else ways, line, False, own)
+            yield Cache(1, kind, size, size // line if ways == 0xFF else ways, line, False, key)
     _, _, l2, l3 = extended(cpu, 0x80000006)
     size, code, line = l2 >> 16, l2 >> 12 & 0xF, l2 & 0xFF
     if vendor(cpu) == "centaur" and family == 6 and model in (7, 8):
@@ -134,15 +138,19 @@ def _amd_legacy(cpu: DumpedCpu, place: Place) -> Iterator[Cache]:
     elif vendor(cpu) == "centaur" and (family, model, stepping) == (6, 9, 1) and size == 65:
         size = 64  # Nehemiah erratum, one KB too many
     if size and code and line:
-        ways = size * _KB // line if code == 0xF else AMD_WAYS.get(code, 0)
-        yield Cache(2, "unified", size * _KB, ways, line, False, own)
+        key = (place.package,) if amd and family == 0x16 else unit
+        yield Cache(2, "unified", size * _KB, _ways(code, size * _KB // line), line, False, key)
     size, code, line = (l3 >> 18) * 512 * _KB, l3 >> 12 & 0xF, l3 & 0xFF
-    if size and code and line and vendor(cpu) in AMD_LIKE:
-        ways = size // line if code == 0xF else AMD_WAYS.get(code, 0)
-        whole = Cache(3, "unified", size, ways, line, False, (place.package,))
-        if family == 0x10 and place.die is not None:
-            whole = replace(whole, size_bytes=size // 2, ways=ways // 2, key=place.die)
+    if size and code and line and amd:
+        whole = Cache(3, "unified", size, _ways(code, size // line), line, False, (place.package,))
+        if family in (0x10, 0x15) and place.die is not None:
+            whole = replace(whole, size_bytes=size // 2, ways=whole.ways // 2, key=place.die)
         yield whole
+
+
+def _ways(code: int, lines: int) -> int:
+    """The ways of a four-bit code; all of them for a fully associative one, 0 for one that is not known."""
+    return lines if code == 0xF else AMD_WAYS.get(code, 0)
 
 
 def _by_descriptor(cpu: DumpedCpu, place: Place) -> Iterator[Cache]:
@@ -192,7 +200,7 @@ def _amd_tlbs(cpu: DumpedCpu) -> Iterator[Tlb]:
         for kind, half in halves:
             entries, code = half & 0xFFF, half >> 12
             if entries and code:
-                yield Tlb(kind, level, page, entries, entries if code == 0xF else AMD_WAYS.get(code, 0))
+                yield Tlb(kind, level, page, entries, _ways(code, entries))
 
 
 def _intel_tlbs(cpu: DumpedCpu) -> Iterator[Tlb]:

@@ -349,6 +349,28 @@ def test_an_opterons_registers_read_as_its_data_sheet_does() -> None:
     assert fact("cpu_feature", 0, "cx16") in facts
 
 
+def test_a_compute_unit_shares_its_l2_even_where_the_dump_lacks_the_leaf_that_says_so() -> None:
+    # an RX-427BB ("Bald Eagle"), dumped by a program that did not know 8000001D
+    report = "".join(
+        f"------[ CPUID Registers / Logical CPU #{cpu} ]------\n"
+        "CPUID 00000000: 0000000D-68747541-444D4163-69746E65 [AuthenticAMD]\n"
+        f"CPUID 00000001: 00630F01-{cpu:02X}040800-3E98320B-178BFBFF\n"
+        "CPUID 80000000: 8000001E-68747541-444D4163-69746E65 [AuthenticAMD]\n"
+        "CPUID 80000001: 00630F01-00000000-0FABBFFF-2FD3FBFF\n"
+        "CPUID 80000005: FF40FF18-FF40FF30-10040140-60030140 [L1D: 16 KB / L1I: 96 KB]\n"
+        "CPUID 80000006: 64006400-64004200-08008140-00000000 [L2: 2048 KB] / L3: 0 KB]\n"
+        "CPUID 80000008: 00003030-00000000-00004003-00000000\n"
+        f"CPUID 8000001E: {0x10 + cpu:08X}-{0x100 + cpu // 2:08X}-00000000-00000000\n"
+        for cpu in range(4)
+    )
+    objects = objects_of(cpuid.read(report.encode(), "report.txt"))
+    pairs = frozenset({0, 1}), frozenset({2, 3})
+    assert objects["L1Cache"] == {(frozenset({n}), 16 * KB, 4, 64) for n in range(4)}
+    assert objects["L1iCache"] == {(pair, 96 * KB, 3, 64) for pair in pairs}
+    assert objects["L2Cache"] == {(pair, 2 * MB, 16, 64) for pair in pairs}
+    assert len(objects["Core"]) == 4 and len(objects["Package"]) == 1
+
+
 def test_crlf_lower_case_and_headerless_reports_are_read() -> None:
     report = "\r\n".join(
         f"cpuid {line}".replace("cpuid", "CPUID")
