@@ -58,12 +58,15 @@ def width(count: int) -> int:
 
 
 def has_topoext(cpu: DumpedCpu) -> bool:
-    """AMD's topology extension: leaves 8000001D and 8000001E (80000001 ECX bit 22)."""
-    return (
-        vendor(cpu) in AMD_LIKE
-        and bool(extended(cpu, 0x80000001)[2] & 1 << 22)
-        and max_extended(cpu) >= 0x8000001E
-    )
+    """AMD's topology extension: leaves 8000001D and 8000001E (80000001 ECX bit 22).
+
+    Some firmware of family 15h hides the bit while the leaves still answer (Linux turns it on again,
+    arch/x86/kernel/cpu/amd.c); there the compute units of 8000001E EBX count as the bit.
+    """
+    if vendor(cpu) not in AMD_LIKE or max_extended(cpu) < 0x8000001E:
+        return False
+    hidden = family_model_stepping(cpu)[0] == 0x15 and cpu.leaf(0x8000001E)[1] & 0xFF00
+    return bool(extended(cpu, 0x80000001)[2] & 1 << 22 or hidden)
 
 
 def places(cpus: Sequence[DumpedCpu]) -> list[Place]:
