@@ -215,7 +215,8 @@ def _complete(table: Table, available: int) -> Table:
     """The table, after checking that its header is there and states no more bytes than the dump has."""
     least = _least_length(table.signature)
     if available < least:
-        raise table.error(0, f"{available} bytes, expected a header of {least}; the table is truncated")
+        what = f"the dump ends after {available} bytes, expected a header of {least}; it is truncated"
+        raise table.error(max(available - 1, 0), what)
     if table.length < least:
         raise table.error(4, f"length {table.length} in the header, expected at least {least}")
     if table.length > available:

@@ -188,7 +188,7 @@ def mcfg(windows: Iterable[ConfigurationWindow], oem: Oem = Oem()) -> bytes:
 def hpet(
     address: int = 0xFED00000, uid: int = 0, comparators: int = 3, vendor: int = 0x8086, oem: Oem = Oem()
 ) -> bytes:
-    """The HPET: a 64-bit counter at `address`, able to replace the PIT; minimum tick 128 as in Intel's ICH."""
+    """The HPET: a 64-bit counter at `address`, replaces the PIT; minimum tick 128 as in Intel's ICH."""
     block = 1 | (comparators - 1) << 8 | 1 << 13 | 1 << 15 | vendor << 16
     fields = (block, 0, 64, 0, 0, address, uid, 0x80, 0)
     return table("HPET", 1, _pack("<IBBBBQBHB", f"HPET {uid}", *fields), oem)
