@@ -1,0 +1,534 @@
+:- encoding(utf8).
+:- module(vocabulary,
+          [ declared/6,                 % ?Name, ?Arity, ?Kind, ?Args, ?Key, ?Meaning
+            declared_source/3,          % ?Name, ?Arity, ?Source
+            determinism/3,              % ?Name, ?Arity, ?Determinism
+            key_positions/3,            % +Name, +Arity, -Positions
+            label_positions/3,          % +Name, +Arity, -Positions
+            has_type/2,                 % +Type, @Value
+            type_text/2,                % +Type, -Text
+            suggestion/3                % +Name, +Arity, -Text
+          ]).
+:- use_module(library(lists)).
+:- use_module(library(apply)).
+
+/** <module> Every fact and every derived predicate, declared once
+
+Loading, help, completion, `facts` and the documentation are made from this table. Names and arities are
+Barrelfish's wherever its SKB has the fact. A fact is declared as
+
+    fact(Name, [Argument:Type, ...], Key, Sources, Meaning).
+
+`Key` names the arguments that identify a fact: of two facts with equal keys only one can be true, and
+the source of higher precedence (store.pl) has its way. It is a list of argument names, a number (so many
+leading arguments), or `none` for a relation, in which every fact stands for itself. `Sources` are those
+which assert it, beside `a_priori` (facts.pl) and `user`, which may assert any. Types carry the unit; an
+argument of type label(Type) is a name that each source chooses for itself, so that different labels are no
+contradiction. A derived predicate is declared as
+
+    derived(Name, [Argument:Type, ...], Determinism, Meaning).
+*/
+
+:- discontiguous fact/5, derived/4.
+
+% -- boot
+
+fact(corename, [core:core, arch:atom, hardware_id:term], [core], [boot, cpuid, sysfs, hwloc],
+     "Core is the operating system's number of a hardware thread: its architecture and apic(Id) or mpidr(Id)").
+fact(nr_running_cores, [cores:count], 0, [boot],
+     "so many cores run").
+fact(memory_region, [base:address, size_bits:bits, size:bytes, type:count, data:int], [base, type], [boot, acpi],
+     "a region of physical memory; mem_region_type/2 names its type").
+fact(mem_region_type, [type:count, name:atom], [type], [boot],
+     "the name of a type of memory region").
+fact(core_load, [core:core, percent:number], [core], [boot, measured],
+     "work that the placement controller did not place takes percent of the core's time").
+
+% -- cpuid
+
+fact(cpu_thread, [core:core, package:id, core_in_package:id, thread:id], [core], [cpuid, sysfs, hwloc],
+     "a hardware thread's position: package, core within it, thread within that").
+fact(cpu_die, [core:core, die:label(id)], [core], [cpuid, sysfs, hwloc],
+     "the core is on that die (unique in the machine)").
+fact(cpu_cluster, [core:core, cluster:label(id)], [core], [cpuid, sysfs, hwloc],
+     "the core belongs to that cluster of cores (complex, module, tile; unique in the machine)").
+fact(cpu_kind, [core:core, kind:atom], [core], [cpuid, sysfs, hwloc],
+     "the kind of core of a hybrid machine: performance, efficiency, low_power").
+fact(cpu_clock, [core:core, clock:hertz], [core], [cpuid, sysfs],
+     "the clock in which the core's cycles are counted").
+fact(vendor, [core:core, vendor:label(atom)], [core], [cpuid, sysfs],
+     "who made the processor").
+fact(cpu_family, [core:core, vendor:label(atom), family:id, model:id, stepping:id], [core], [cpuid, sysfs],
+     "the processor's identity").
+fact(cpu_brand, [core:core, brand:label(text)], [core], [cpuid, sysfs, hwloc],
+     "the processor's name as it tells it").
+fact(cpu_cache,
+     [ core:core, name:label(text), level:level, type:cache_type, size:bytes, associativity:int,
+       line_size:bytes, shared:count, inclusive:term
+     ],
+     [core, level, type], [cpuid, sysfs, hwloc],
+     "a cache as one core sees it; shared: how many hardware threads share it").
+fact(cpu_cache_id, [core:core, level:level, type:cache_type, cache:label(id)],
+     [core, level, type], [cpuid, sysfs, hwloc],
+     "which cache it is: cores with equal level, type and cache share that one").
+fact(cpu_tlb, [core:core, type:cache_type, level:level, page_size:bytes, entries:count, associativity:int],
+     none, [cpuid],
+     "a translation look-aside buffer of the core").
+fact(cpu_addrspace, [core:core, physical:bits, virtual:bits, guest:bits], [core], [cpuid],
+     "the widths of the core's addresses").
+fact(cpu_feature, [core:core, feature:atom], none, [cpuid, sysfs],
+     "the core has that feature").
+fact(maximum_apic_id, [apic_id:id], 0, [cpuid],
+     "no APIC id is larger").
+fact(associativity_encoding, [vendor:atom, level:level, code:count, ways:count], [vendor, level, code], [cpuid],
+     "what a CPUID code for associativity means").
+
+% -- acpi
+
+fact(acpi_table, [signature:atom, instance:id, length:bytes, revision:id, oem_id:term, checksum:oneof([ok, bad, none])],
+     [signature, instance], [acpi],
+     "a table the firmware gave; none: a table without checksum").
+fact(apic, [processor_id:id, apic_id:id, enabled:flag], [processor_id, apic_id], [acpi],
+     "a local APIC (MADT)").
+fact(ioapic, [id:id, address:address, gsi_base:id], [id, address], [acpi],
+     "an I/O APIC and the first global interrupt it serves (MADT)").
+fact(apic_nmi, [processor_id:id, flags:count, lint:id], none, [acpi],
+     "the pin to which the NMI is wired; 255 or 4294967295: of every processor (MADT)").
+fact(nmi_source, [flags:count, gsi:id], none, [acpi],
+     "a global interrupt that is an NMI (MADT)").
+fact(interrupt_override, [bus:id, source_irq:id, gsi:id, flags:count], [bus, source_irq], [acpi],
+     "an ISA interrupt that arrives as another global interrupt (MADT)").
+fact(local_apic_address, [address:address], 0, [acpi],
+     "where every core finds its local APIC (MADT)").
+fact(pic_8259_present, [present:flag], 0, [acpi],
+     "whether there are 8259 interrupt controllers to be masked (MADT)").
+fact(x86_interrupt_model, [model:oneof([apic, pic])], 0, [acpi, boot],
+     "which interrupt controllers are in use").
+fact(generic_interrupt,
+     [gic_base:address, gicv_base:address, gich_base:address, parked:address, interface:id, uid:id],
+     [uid], [acpi],
+     "an ARM GIC CPU interface (MADT)").
+fact(generic_cpu, [uid:id, mpidr:id, enabled:flag, efficiency_class:id], [uid], [acpi],
+     "the processor behind a GIC CPU interface (MADT)").
+fact(generic_distributor, [base:address, id:id, gsi_base:id, version:id], [base], [acpi],
+     "an ARM GIC distributor (MADT)").
+fact(generic_redistributor, [base:address, length:bytes], [base], [acpi],
+     "a range of ARM GIC redistributors (MADT)").
+fact(generic_msi_frame, [base:address, id:id, spi_base:id, spi_count:count, flags:count], [base], [acpi],
+     "an ARM GIC MSI frame (MADT)").
+fact(generic_translator, [base:address, id:id], [base], [acpi],
+     "an ARM GIC interrupt translation service (MADT)").
+fact(cpu_affinity, [apic_id:id, local_sapic_eid:id, node:id], [apic_id, local_sapic_eid], [acpi],
+     "the processor with that APIC id is in that proximity domain (SRAT)").
+fact(generic_affinity, [uid:id, node:id], [uid], [acpi],
+     "the ARM processor with that uid is in that proximity domain (SRAT)").
+fact(memory_affinity, [base:address, length:bytes, node:id], [base], [acpi],
+     "a range of memory is in that proximity domain (SRAT)").
+fact(memory_attribute, [base:address, length:bytes, attribute:atom], none, [acpi],
+     "a range of memory is hot_pluggable or non_volatile (SRAT)").
+fact(initiator_affinity, [device:term, node:id], [device], [acpi],
+     "a device that reads memory is in that proximity domain (SRAT)").
+fact(node_distance, [from:id, to:id, distance:count], [from, to], [acpi, sysfs, hwloc],
+     "relative distance of two nodes; 10 is local (SLIT)").
+fact(memory_initiator, [memory:id, initiator:id], [memory], [acpi],
+     "the processors' domain to which a memory domain is attached (HMAT)").
+fact(memory_latency, [initiator:id, memory:id, access:atom, hierarchy:term, latency:picoseconds],
+     [initiator, memory, access, hierarchy], [acpi, sysfs],
+     "latency of memory from a domain of initiators (HMAT)").
+fact(memory_bandwidth, [initiator:id, memory:id, access:atom, hierarchy:term, bandwidth:megabytes_per_second],
+     [initiator, memory, access, hierarchy], [acpi, sysfs],
+     "bandwidth of memory from a domain of initiators (HMAT)").
+fact(memory_side_cache,
+     [memory:id, level:id, size:bytes, associativity:term, write_policy:term, line_size:bytes],
+     [memory, level], [acpi, sysfs],
+     "a cache in front of a memory domain (HMAT)").
+fact(processor_node, [node:id, parent:term, uid:term, kinds:term], [node], [acpi],
+     "a node of the processor hierarchy, by its offset in the table (PPTT)").
+fact(processor_node_cache, [node:id, cache:id], none, [acpi],
+     "a node of the processor hierarchy owns that cache (PPTT)").
+fact(processor_cache,
+     [ cache:id, next:term, type:term, size:term, sets:term, associativity:term, line_size:term,
+       write_policy:term, cache_id:term
+     ],
+     [cache], [acpi],
+     "a cache of the processor hierarchy; none: the table does not say (PPTT)").
+fact(pcie_confspace, [base:address, segment:id, bus_start:id, bus_end:id], [base], [acpi],
+     "memory-mapped PCI configuration space of a range of buses (MCFG)").
+fact(dmar, [flags:count], 0, [acpi],
+     "there are VT-d IOMMUs (DMAR)").
+fact(dmar_address_width, [width:bits], 0, [acpi],
+     "the widest address that DMA may use (DMAR)").
+fact(dmar_hardware_unit, [index:id, flags:count, segment:id, base:address], [index], [acpi],
+     "an IOMMU (DMAR)").
+fact(dmar_device, [index:id, structure_type:id, scope_type:id, address:term, enumeration_id:id], none, [acpi],
+     "a device in the scope of a DMAR structure").
+fact(dmar_reserved_memory, [index:id, segment:id, base:address, limit:address], [index], [acpi],
+     "memory that devices reach untranslated (DMAR)").
+fact(dmar_atsr, [index:id, flags:count, segment:id], [index], [acpi],
+     "root ports that support address translation services (DMAR)").
+fact(dmar_satc, [index:id, flags:count, segment:id], [index], [acpi],
+     "integrated devices with address translation caches (DMAR)").
+fact(dmar_rhsa, [base:address, node:id], [base], [acpi],
+     "the proximity domain of the IOMMU at that address (DMAR)").
+fact(dmar_andd, [device_number:id, name:text], none, [acpi],
+     "an ACPI device that issues DMA (DMAR)").
+fact(iommu_enabled, [segment:id, coherent:flag], [segment], [boot],
+     "the IOMMU of that PCI segment is in use").
+fact(hpet, [uid:id, address:address, page_protection:id, oem_attribute:id], [uid], [acpi],
+     "a high-precision event timer (HPET)").
+fact(hpet_block, [uid:id, vendor:id, comparators:count, counter_bits:bits, minimum_tick:count], [uid], [acpi],
+     "what the HPET table says of the timer block").
+fact(hpet_gcap, [uid:id, register:count], [uid], [boot],
+     "the timer's capability register").
+fact(hpet_comp, [uid:id, comparator:id, route_mask:count, fsb:flag], [uid, comparator], [boot],
+     "a comparator: the interrupts it can be routed to, whether it can write messages").
+fact(fadt, [revision:id, minor:id, profile:term, sci_interrupt:id, flags:count], 0, [acpi],
+     "the fixed description table (FADT)").
+fact(psci_use_hvc, [use:flag], 0, [acpi],
+     "whether ARM cores are started by hypervisor call (FADT)").
+fact(pm_timer, [space:atom, address:address, bits:bits], 0, [acpi],
+     "the power management timer (FADT)").
+fact(fixed_memory, [min:address, max:address], none, [acpi],
+     "a range that no device may be moved to").
+fact(rootbridge, [address:addr, childbus:term, memory:term], [address], [acpi, pci],
+     "a PCI root: childbus(Min, Max) and the memory window mem(Min, Max) it decodes").
+fact(rootbridge_address_window, [address:addr, memory:term], none, [acpi],
+     "a memory window mem(Min, Max) that a PCI root decodes").
+fact(prt, [address:term, pin:id, interrupt:term], none, [acpi],
+     "interrupt routing: the pin of a device raises gsi(G), or what pir(Name) is set to (_PRT)").
+fact(pir, [name:text, gsi:id], none, [acpi],
+     "an interrupt to which a link device can be set").
+
+% -- pci
+
+fact(device,
+     [ bus_type:oneof([pci, pcie]), address:addr, vendor:id, device:id, class:id, subclass:id,
+       interface:id, interrupt_pin:int
+     ],
+     [address], [pci, sysfs, hwloc],
+     "a PCI function; interrupt_pin 0-3 for INTA-INTD, -1 for none").
+fact(bridge,
+     [ bus_type:oneof([pci, pcie]), address:addr, vendor:id, device:id, class:id, subclass:id,
+       interface:id, secondary:term
+     ],
+     [address], [pci, hwloc],
+     "a PCI bridge to the bus secondary(Bus)").
+fact(bar,
+     [ address:addr, number:id, base:address, size:bytes, space:oneof([mem, io, vf]),
+       prefetchable:oneof([prefetchable, nonprefetchable]), bits:oneof([32, 64])
+     ],
+     [address, number], [pci],
+     "a base address register of a PCI function").
+fact(rootcomplex_addr, [package:term, address:addr], none, [pci],
+     "the PCI root at that address hangs off that package").
+
+% -- sysfs
+
+fact(cpu_node, [core:core, node:id], [core], [sysfs, hwloc],
+     "the core is in that NUMA node").
+fact(node_memory, [node:id, size:bytes], [node], [sysfs, hwloc],
+     "the node has so much memory").
+fact(cpu_capacity, [core:core, capacity:count], [core], [sysfs, hwloc],
+     "the core's compute capacity; the largest of a machine is 1024").
+
+% -- hwloc
+
+% -- measured
+
+fact(core_latency, [from:core, to:core, latency:number, unit:oneof([ns, cycles])], [from, to], [measured],
+     "one-way latency of a message between two cores, measured; cycles of the sending core").
+fact(message_rtt, [from:core, to:core, mean:number, variance:number, min:number, max:number],
+     [from, to], [measured],
+     "round trip of a message between two cores, in cycles of the sending core").
+
+% -- a priori
+
+fact(machine, [name:atom], 0, [a_priori],
+     "the machine's name").
+fact(ht_link, [a:id, b:id], none, [a_priori],
+     "two packages are connected directly, in both directions").
+fact(cache_share, [a:core, b:core, level:level], none, [a_priori],
+     "two cores share a cache of that level").
+fact(cost, [name:atom, value:number, unit:oneof([ns, us, ms, s, cycles, bytes]), source:text], [name], [a_priori],
+     "what a mechanism costs on this machine, and who says so").
+fact(parallelapp, [name:atom, max_threads:count, more_cores_better:flag, synchronisation_intensive:flag],
+     [name], [a_priori],
+     "an application's ability to use cores, for thread allocation").
+fact(wrong, [fact:pattern], none, [a_priori],
+     "what dumps say is wrong: facts of sources of lower precedence that match are not believed").
+
+% -- placement
+
+fact(manifest, [manifest:id], [manifest], [placement],
+     "a manifest that was submitted; its number is core << 16 | index").
+fact(manifest_phase, [manifest:id, phase:id, group:atom, parameters:term], [manifest, phase, group], [placement],
+     "what each dispatcher of a group asks for in a phase: best_effort(Weight), hard(Wcet, Period, Deadline, Release), gang(Wcet, Period, Deadline, Release) or soft(Wcet, Period), times in ns, release may be auto").
+fact(manifest_group, [manifest:id, group:atom, members:term], [manifest, group], [placement],
+     "the dispatchers of a group: a list of numbers, or rest").
+fact(allocation, [domain:id, dispatcher:id, core:core], [domain, dispatcher], [placement],
+     "a dispatcher is placed on that core").
+fact(granted, [domain:id, dispatcher:id, phase:id, parameters:term], [domain, dispatcher, phase], [placement],
+     "the scheduling parameters that the placement controller granted for a phase; as in manifest_phase/4").
+fact(domain_manifest, [domain:id, manifest:id], [domain], [placement],
+     "the domain runs by that manifest").
+fact(domain_phase, [domain:id, phase:id], [domain], [placement],
+     "the phase that the domain is in").
+fact(considered, [domain:id, dispatcher:id, policy:atom, core:core, cost:number, alternatives:term, forbidden:count],
+     [domain, dispatcher], [placement],
+     "why a dispatcher is where it is: the policy's cost of its core, the best other cores as Core-Cost, how many were forbidden").
+
+% -- derived
+
+derived(core, [core:core], nondet,
+        "Core is a core (hardware thread) of the machine, by the operating system's number").
+derived(apic_of, [core:core, apic_id:id], nondet,
+        "Core has that local APIC id").
+derived(package_of, [core:core, package:id], nondet,
+        "Core is on Package").
+derived(die_of, [core:core, die:id], nondet,
+        "Core is on Die").
+derived(cluster_of, [core:core, cluster:id], nondet,
+        "Core belongs to Cluster").
+derived(node_of, [core:core, node:id], nondet,
+        "Core is in NUMA node Node; a machine that states no nodes is node 0").
+derived(thread_of, [core:core, thread:id], nondet,
+        "Core is the hardware thread of that number on its physical core").
+derived(sibling, [a:core, b:core], nondet,
+        "A and B are hardware threads of one physical core").
+derived(core_type, [core:core, kind:atom], nondet,
+        "Core is of that kind; uniform where the machine tells no kinds apart").
+derived(clock_hz, [core:core, clock:hertz], nondet,
+        "cycles of Core are counted at that clock").
+derived(shares_cache, [a:core, b:core, level:level], nondet,
+        "two distinct cores share a data or unified cache of that level").
+derived(cache_of, [core:core, level:level, size:bytes, line_size:bytes], nondet,
+        "Core has a data or unified cache of that level").
+derived(package_link, [a:id, b:id], nondet,
+        "two packages are connected directly").
+derived(hops, [a:core, b:core, hops:count], nondet,
+        "messages between two cores cross so many links between packages; 0 within a package").
+derived(package_hops, [a:id, b:id, hops:count], nondet,
+        "the shortest way between two packages has so many links").
+derived(distance, [a:core, b:core, latency:cycles], nondet,
+        "one-way latency of a message from A to another core B, in cycles of A").
+derived(distance_ns, [a:core, b:core, latency:nanoseconds], nondet,
+        "one-way latency of a message from A to another core B").
+derived(nearest_cores, [core:core, cores:list], det,
+        "all other cores, nearest first: by latency, else shared cache, hops and number").
+derived(nearest_cores, [core:core, count:count, cores:list], det,
+        "the nearest so many other cores").
+derived(cores_of_package, [package:id, cores:list], nondet,
+        "the cores on Package, ascending").
+derived(cores_of_node, [node:id, cores:list], nondet,
+        "the cores in NUMA node Node, ascending").
+derived(closest_memory, [core:core, node:id], semidet,
+        "Node has memory, and none that has is closer to Core").
+derived(device_near, [address:addr, cores:list], nondet,
+        "the cores closest to a PCI function, ascending").
+derived(cost_of, [name:atom, value:number, unit:atom, source:text], nondet,
+        "what a mechanism costs on this machine, defaults included").
+derived(line_transfer, [from:core, to:core, latency:cycles], nondet,
+        "moving a cache line between two cores takes so many cycles of the receiver").
+derived(fact_source, [fact:pattern, source:atom], nondet,
+        "the fact holds because Source says so").
+derived(contradiction, [fact:pattern, source:atom, other:pattern, other_source:atom], nondet,
+        "Fact holds because Source says so, which overrules Other that OtherSource says").
+derived(load, [core:core, load:number], nondet,
+        "by so many percent more time does a best-effort dispatcher finish its work on Core than alone").
+derived(utilisation, [core:core, utilisation:number], nondet,
+        "the largest share of Core that hard real time may take in any combination of phases").
+derived(spread, [dispatcher:id, core:core, hops:number], semidet,
+        "mean hops from Core to the dispatchers of the domain being placed; 0 for its first").
+derived(explain, [domain:id, reasons:list], semidet,
+        "why each dispatcher of Domain is where it is").
+derived(policies, [policies:list], det,
+        "the placement policies, each policy(Name, Description)").
+
+%!  declared(?Name, ?Arity, ?Kind, ?Args, ?Key, ?Meaning) is nondet.
+%
+%   Name/Arity is a `fact` or `derived` predicate (Kind) with arguments Args, a list of Name:Type. Key is
+%   a list of argument names, or `none`.
+
+declared(Name, Arity, fact, Args, Key, Meaning) :-
+    fact(Name, Args, Key0, _, Meaning),
+    length(Args, Arity),
+    key_names(Key0, Args, Key).
+declared(Name, Arity, derived, Args, none, Meaning) :-
+    derived(Name, Args, _, Meaning),
+    length(Args, Arity).
+
+key_names(none, _, none) :- !.
+key_names(Count, Args, Names) :-
+    integer(Count),
+    !,
+    length(Leading, Count),
+    append(Leading, _, Args),
+    argument_names(Leading, Names).
+key_names(Names, _, Names).
+
+argument_names([], []).
+argument_names([Name:_|Args], [Name|Names]) :-
+    argument_names(Args, Names).
+
+%!  declared_source(?Name, ?Arity, ?Source) is nondet.
+%
+%   Source asserts facts Name/Arity.
+
+declared_source(Name, Arity, Source) :-
+    fact(Name, Args, _, Sources, _),
+    length(Args, Arity),
+    member(Source, Sources).
+
+%!  determinism(?Name, ?Arity, ?Determinism) is nondet.
+%
+%   The derived predicate Name/Arity is det, semidet or nondet.
+
+determinism(Name, Arity, Determinism) :-
+    derived(Name, Args, Determinism, _),
+    length(Args, Arity).
+
+%!  key_positions(+Name, +Arity, -Positions) is semidet.
+%
+%   Positions (1-based) of the arguments that identify a fact; fails for a relation.
+
+key_positions(Name, Arity, Positions) :-
+    length(Args, Arity),
+    fact(Name, Args, Key0, _, _),
+    !,
+    key_names(Key0, Args, Key),
+    Key \== none,
+    findall(Position, (nth1(Position, Args, Arg:_), memberchk(Arg, Key)), Positions).
+
+%!  label_positions(+Name, +Arity, -Positions) is det.
+%
+%   Positions (1-based) of the arguments of a fact that sources name as they please.
+
+label_positions(Name, Arity, Positions) :-
+    length(Args, Arity),
+    (   fact(Name, Args, _, _, _)
+    ->  findall(Position, nth1(Position, Args, _:label(_)), Positions)
+    ;   Positions = []
+    ).
+
+%!  has_type(+Type, @Value) is semidet.
+%
+%   Value may stand for an argument of that type.
+
+has_type(label(Type), Value)   :- has_type(Type, Value).
+has_type(oneof(Values), Value) :- memberchk(Value, Values).
+has_type(atom, Value)          :- atom(Value).
+has_type(text, Value)          :- ( string(Value) ; atom(Value) ), !.
+has_type(term, Value)          :- ground(Value).
+has_type(pattern, Value)       :- callable(Value).
+has_type(list, Value)          :- is_list(Value).
+has_type(int, Value)           :- integer(Value).
+has_type(number, Value)        :- number(Value).
+has_type(flag, Value)          :- memberchk(Value, [0, 1]).
+has_type(cache_type, Value)    :- memberchk(Value, [data, instr, unified]).
+has_type(addr, Value)          :- pci_address(Value).
+has_type(Type, Value)          :- natural(Type, _), integer(Value), Value >= 0.
+
+pci_address(addr(Bus, Device, Function)) :-
+    maplist(natural_number, [Bus, Device, Function]).
+pci_address(addr(Segment, Bus, Device, Function)) :-
+    maplist(natural_number, [Segment, Bus, Device, Function]).
+
+natural_number(Value) :-
+    integer(Value),
+    Value >= 0.
+
+%   natural(Type, Text): values of Type are integers from 0 on.
+
+natural(core, "a core's number").
+natural(id, "a number (an integer of at least 0)").
+natural(level, "a cache level").
+natural(count, "a count (an integer of at least 0)").
+natural(bits, "a number of bits").
+natural(bytes, "a number of bytes").
+natural(address, "an address").
+natural(hertz, "a frequency in Hz (an integer)").
+natural(cycles, "a number of cycles").
+natural(nanoseconds, "a time in ns").
+natural(picoseconds, "a time in ps (an integer)").
+natural(megabytes_per_second, "a bandwidth in MB/s (an integer)").
+
+%!  type_text(+Type, -Text) is det.
+%
+%   Text says what a value of Type is, for an error message.
+
+type_text(Type, Text) :-
+    (   Type = label(Of)
+    ->  type_text(Of, Text)
+    ;   Type = oneof(Values)
+    ->  atomic_list_concat(Values, ', ', Known),
+        format(string(Text), "one of ~w", [Known])
+    ;   natural(Type, Text)
+    ->  true
+    ;   other_type(Type, Text)
+    ).
+
+other_type(atom, "an atom").
+other_type(text, "a text").
+other_type(term, "a term without variables").
+other_type(pattern, "a fact, in which variables may stand").
+other_type(list, "a list").
+other_type(int, "an integer").
+other_type(number, "a number").
+other_type(flag, "0 or 1").
+other_type(cache_type, "data, instr or unified").
+other_type(addr, "addr(Bus, Device, Function)").
+
+%!  suggestion(+Name, +Arity, -Text) is det.
+%
+%   What the user may have meant by the undeclared Name/Arity: the same name with other arguments, else the
+%   declared fact whose name takes the fewest edits; text to follow a message, empty when nothing is near.
+
+suggestion(Name, _, Text) :-
+    fact(Name, Args, _, _, _),
+    !,
+    args_text(Args, ArgsText),
+    format(string(Text), "; it is ~w(~w)", [Name, ArgsText]).
+suggestion(Name, _, Text) :-
+    derived(Name, _, _, _),
+    !,
+    format(string(Text), "; ~w is concluded by rules, it cannot be asserted", [Name]).
+suggestion(Name, Arity, Text) :-
+    atom_codes(Name, Codes),
+    findall(Edits-(Other/OtherArity),
+            ( fact(Other, Args, _, _, _),
+              length(Args, OtherArity),
+              atom_codes(Other, OtherCodes),
+              edits(Codes, OtherCodes, Between),
+              Edits is 4*Between + sign(abs(Arity - OtherArity))
+            ),
+            Found),
+    keysort(Found, [Fewest-Nearest|_]),
+    length(Codes, Length),
+    (   Fewest =< 4 * max(1, Length // 3) + 1
+    ->  format(string(Text), "; did you mean ~w?", [Nearest])
+    ;   Text = "; facts lists those there are"
+    ).
+
+args_text(Args, Text) :-
+    argument_names(Args, Names),
+    atomic_list_concat(Names, ', ', Text).
+
+%   edits(+Codes, +Others, -Edits): Levenshtein distance, a row of the table at a time.
+
+edits(Codes, Others, Edits) :-
+    length(Others, Length),
+    numlist(0, Length, Row),
+    foldl(next_row(Others), Codes, Row, Last),
+    last(Last, Edits).
+
+next_row(Others, Code, [Corner|Row], [First|Next]) :-
+    First is Corner + 1,
+    next_cells(Others, Code, Corner, Row, First, Next).
+
+next_cells([], _, _, [], _, []).
+next_cells([Other|Others], Code, Corner, [Above|Row], Left, [Cell|Next]) :-
+    (   Code == Other
+    ->  Cell = Corner
+    ;   Cell is min(Corner, min(Above, Left)) + 1
+    ),
+    next_cells(Others, Code, Above, Row, Cell, Next).
