@@ -9,7 +9,7 @@ known by the operating system's number of its CPU. CPUID knows no memory, nodes 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -29,7 +29,7 @@ from skb.readers.cpuid_identity import (
     max_extended,
     vendor,
 )
-from skb.readers.cpuid_topology import places
+from skb.readers.cpuid_topology import Key, places
 
 _K = TypeVar("_K", bound=Hashable)
 
@@ -75,10 +75,9 @@ def _x86_facts(cpus: Sequence[DumpedCpu]) -> Iterator[Fact]:
     clusters = _dense(place.cluster for place in placed)
     held = [caches(cpu, place) for cpu, place in zip(cpus, placed, strict=True)]
     sharers = Counter((cache.level, cache.kind, cache.key) for own in held for cache in own)
-    instances = {
-        (level, kind): _dense(key for at, of, key in sharers if (at, of) == (level, kind))
-        for level, kind, _ in sharers
-    }
+    instances: defaultdict[tuple[int, str], dict[Key, int]] = defaultdict(dict)
+    for level, kind, key in sharers:
+        instances[level, kind][key] = len(instances[level, kind])
     kinds = _kinds(cpus, held)
     for cpu, place, own in zip(cpus, placed, held, strict=True):
         core = cpu.number
