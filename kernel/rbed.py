@@ -237,10 +237,7 @@ class Rbed:
             self._grant_soft(task.release_time)
         task.want = task.wcet
         task.slept = not task.runnable
-        scale = self.soft_granted
-        task.budget = task.given = (
-            task.wcet if scale >= 1 else task.wcet * scale.numerator // scale.denominator
-        )
+        task.budget = task.given = self._grant(task)
         if task.runnable and task.budget > 0:
             heappush(self._soft, (task.due, task.release_time, task.id, task))
 
@@ -252,7 +249,11 @@ class Rbed:
             task.misses += 1
         if task.budget > 0 and task.runnable:
             _discard(self._soft, task)
-        task.budget = 0
+        task.budget = task.want = 0
+
+    def _grant(self, task: Task) -> int:
+        part = self.soft_granted
+        return task.wcet if part >= 1 else task.wcet * part.numerator // part.denominator
 
     def _grant_soft(self, now: int) -> None:
         """Set what part of its demand a soft job is granted, so that best effort keeps its reserve."""
@@ -264,7 +265,19 @@ class Rbed:
         for rate, kind, _ in self._past:
             rates[kind] += rate.share
         available = max(Fraction(0), CAPACITY - rates[HARD])
-        self.soft_granted = Fraction(1) if rates[SOFT] <= available else available / rates[SOFT]
+        granted = Fraction(1) if rates[SOFT] <= available else available / rates[SOFT]
+        if granted == self.soft_granted:
+            return
+        self.soft_granted = granted
+        for task in self._tasks.values():
+            if task.kind == SOFT and task.want > 0:  # jobs under way, too: what they have had stays theirs
+                consumed = task.given - task.budget
+                if task.budget > 0 and task.runnable:
+                    _discard(self._soft, task)
+                task.budget = min(task.want, max(0, self._grant(task) - consumed))
+                task.given = consumed + task.budget
+                if task.budget > 0 and task.runnable:
+                    heappush(self._soft, (task.due, task.release_time, task.id, task))
 
     # -- coming, changing, going -------------------------------------------------------------------
 
