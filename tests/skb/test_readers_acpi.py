@@ -20,7 +20,10 @@ DUMPS = SHARED / "data" / "acpi"
 CASES = sorted(p.parent for p in DUMPS.glob("*/expected.json"))
 TEXTS = sorted(DUMPS.glob("*/acpidump*"))
 
+VOCABULARY = Path(__file__).resolve().parents[2] / "rules" / "vocabulary.pl"
+
 needs_dumps = pytest.mark.skipif(not CASES, reason="no ACPI dumps beside the checkout (shared/data/acpi)")
+needs_swipl = pytest.mark.skipif(not shutil.which("swipl"), reason="swipl is not installed")
 needs_acpixtract = pytest.mark.skipif(not shutil.which("acpixtract"), reason="acpixtract is not installed")
 needs_iasl = pytest.mark.skipif(not shutil.which("iasl"), reason="iasl is not installed")
 
@@ -220,6 +223,27 @@ def test_text_and_binaries_of_one_machine_give_the_same_facts(case: Path) -> Non
     one_file = acpi.read(b"".join(t.data[: t.length] for t in tables), "tables.bin")
     assert one_file == acpi.read(text, "x")
     assert acpi.read_files((t.data, f"{t.signature}.dat") for t in tables) == one_file
+
+
+UNDECLARED = """
+    forall(( member(Fact, [{facts}]), compound_name_arguments(Fact, Name, Values), length(Values, Arity),
+             \\+ ( declared(Name, Arity, fact, Arguments, _, _), declared_source(Name, Arity, acpi),
+                   forall(( nth1(Place, Values, Value), nth1(Place, Arguments, _:Type) ),
+                          has_type(Type, Value)) ) ),
+           ( writeq(Fact), nl ))
+"""
+
+
+@needs_dumps
+@needs_swipl
+def test_every_fact_is_declared_in_the_vocabulary_with_its_types(tmp_path: Path) -> None:
+    facts = {str(each) for path in TEXTS for each in acpi.read(contents(path), path.name)}
+    check = tmp_path / "check.pl"
+    goal = UNDECLARED.replace("{facts}", ",\n".join(sorted(facts)))
+    check.write_text(f":- use_module('{VOCABULARY.as_posix()}').\ncheck :- {goal}.\n")
+    command = ["swipl", "-q", "-g", "check", "-t", "halt", str(check)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout + done.stderr == ""
 
 
 # --- quirks of real machines ------------------------------------------------------------------------------
