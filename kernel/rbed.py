@@ -289,8 +289,7 @@ class Rbed:
         if task.id in self._tasks:
             raise ValueError(f"task {task.id} is on this core already")
         self._advance(now)
-        first = _first_release(parameters, now, release)
-        self._admit(task, parameters, now, first)
+        first = self._admit(task, parameters, now, release)
         self._tasks[task.id] = task
         task.runnable = True
         task.virtual = 0
@@ -299,11 +298,12 @@ class Rbed:
     def change(self, task: Task, parameters: TaskParameters, now: int, release: int | None = None) -> None:
         """Give a task other parameters from `now` on; it stays blocked or runnable.
 
-        Raises Overcommitted, and nothing is changed then.
+        Where what it has had in its present period leaves too little for the new ones, their first release
+        moves to the end of that period (on the grid of `release`, if given). Raises Overcommitted, and
+        nothing is changed then.
         """
         self._advance(now)
-        first = _first_release(parameters, now, release)
-        self._admit(task, parameters, now, first)
+        first = self._admit(task, parameters, now, release)
         if task.kind == BEST_EFFORT and isinstance(parameters, BestEffort):
             # Its turn goes on and its place stays: only the pace of its virtual time differs.
             task.parameters = parameters
@@ -324,31 +324,38 @@ class Rbed:
         task.runnable = False
         self._grant_soft(now)
 
-    def _admit(self, task: Task, parameters: TaskParameters, now: int, first: int) -> None:
-        """Raise Overcommitted unless `task` may have `parameters`, first released at `first`."""
+    def _admit(self, task: Task, parameters: TaskParameters, now: int, release: int | None) -> int:
+        """The first release of `task` under `parameters`, or Overcommitted."""
+        first = _first_release(parameters, now, release)
         if not isinstance(parameters, Hard):
-            return
+            return first
         asked = Fraction(parameters.wcet, parameters.period)
         own = self._consumed(task, now) if task.id in self._tasks else None
         past = [p for p in (*self._past, own) if p is not None and p[1] == HARD]
         rates = [p[0] for p in past]
         deadline = min(parameters.deadline, parameters.period)
-        demands = [Demand(first, parameters.wcet, parameters.period, deadline)]
+        demands = []
         pending = []
         short = any(p[2] for p in past) or deadline < parameters.period
-        for release, _, other in self._releases:
+        for following, _, other in self._releases:
             if other.kind == HARD and other is not task:
-                start = release if other.due == BEFORE else now
+                start = following if other.due == BEFORE else now
                 rates.append(Rate(start, NEVER, Fraction(other.wcet, other.period)))
-                demands.append(Demand(release, other.wcet, other.period, other.deadline))
+                demands.append(Demand(following, other.wcet, other.period, other.deadline))
                 pending.append(Pending(other.due, other.budget))
                 short = short or other.deadline < other.period
         available = share_left(rates, first)
+        if asked > available and own is not None and own[1] == HARD:
+            end = own[0].end
+            first = end if release is None else _first_release(parameters, end, first)
+            available = share_left(rates, first)
         if asked > available:
             raise Overcommitted(asked, available)
         # With deadlines at the periods' ends, rates that fit at every instant are proof enough.
+        demands.append(Demand(first, parameters.wcet, parameters.period, deadline))
         if short and (reason := shortfall(demands, pending, now)):
             raise Overcommitted(asked, available, reason)
+        return first
 
     def _consumed(self, task: Task, now: int) -> tuple[Rate, int, bool] | None:
         """The bandwidth that a task leaving now still counts for until its period ends."""

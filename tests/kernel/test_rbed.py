@@ -301,6 +301,16 @@ def test_a_task_that_leaves_and_comes_back_gets_no_second_budget() -> None:
     scheduler.add(guest, Hard(60, 100, 100), 60, release=100)  # when its period is over, it may
 
 
+def test_a_task_that_changes_in_the_middle_of_its_period_gets_the_new_budget_after_it() -> None:
+    hard = Hard(60, 100, 100)
+    events = [Event(0, "add", 0, hard), Event(70, "change", 0, hard), Event(110, "change", 0, hard, 120)]
+    run = drive(events, 300)
+    assert not run.refused
+    assert run.of([0]) == [(0, 60, 0), (100, 110, 0), (120, 180, 0), (220, 280, 0)]
+    greedy = drive([Event(0, "add", 0, hard), Event(60, "change", 0, hard, 80)], 300)
+    assert greedy.slices[1] == (60, 180, None)  # 80 is too early, 180 is next on its grid
+
+
 def test_leaving_without_having_run_frees_the_core_at_once() -> None:
     scheduler = Rbed(TIMESLICE)
     first, second = Task(0), Task(1)
