@@ -1,0 +1,83 @@
+:- encoding(utf8).
+:- module(apriori,
+          [ load_machine/3,             % +Said, +File, +Text
+            read_facts/3                % +File, +Text, -Facts
+          ]).
+:- use_module(library(lists)).
+:- use_module(store).
+
+/** <module> A machine's facts, all at once: what its dumps say, and what facts.pl says a priori
+
+A machine replaces the one before it, whole, or nothing happens.
+*/
+
+%!  load_machine(+Said:list(pair), +File, +Text) is det.
+%
+%   The knowledge base holds what the sources say, Said being a list of Source-Facts, and the facts in
+%   Text, which is what the a priori File says; and nothing else.
+
+load_machine(Said, File, Text) :-
+    read_facts(File, Text, Placed),
+    transaction(( forget_machine,
+                  forall(member(Source-Facts, Said), load_facts(Source, Facts)),
+                  load_placed(Placed, File)
+                )).
+
+load_placed(Placed, File) :-
+    findall(Fact, member(_-Fact, Placed), Facts),
+    catch(load_facts(a_priori, Facts), Error, blame(Placed, File, Error)).
+
+%   One of the facts was refused: which line says it?
+
+blame(Placed, File, Error) :-
+    (   member(Line-Fact, Placed),
+        catch(( load_facts(a_priori, [Fact]), fail ), One, true)
+    ->  throw(error(in_file(File, Line, One), _))
+    ;   throw(Error)
+    ).
+
+%!  read_facts(+File, +Text, -Facts:list(pair)) is det.
+%
+%   Facts has a Line-Fact for each fact in Text; rules and directives are no facts.
+
+read_facts(File, Text, Facts) :-
+    setup_call_cleanup(
+        open_string(Text, In),
+        read_all(In, File, Facts),
+        close(In)).
+
+read_all(In, File, Facts) :-
+    catch(read_term(In, Term, [module(facts), term_position(Position), syntax_errors(error)]),
+          error(syntax_error(What), Context),
+          syntax_in(File, What, Context)),
+    (   Term == end_of_file
+    ->  Facts = []
+    ;   stream_position_data(line_count, Position, Line),
+        (   no_fact(Term, Why)
+        ->  throw(error(in_file(File, Line, error(no_fact(Why), _)), _))
+        ;   Facts = [Line-Term|Rest],
+            read_all(In, File, Rest)
+        )
+    ).
+
+syntax_in(File, What, Context) :-
+    (   nonvar(Context), Context = stream(_, Line, _, _)
+    ->  true
+    ;   Line = 0
+    ),
+    throw(error(in_file(File, Line, error(syntax_error(What), _)), _)).
+
+no_fact(Term, "a fact, not a variable") :- var(Term), !.
+no_fact((:- _), "a fact; facts.pl has no directives") :- !.
+no_fact((_ :- _), "a fact; rules are loaded with consult or policy load") :- !.
+no_fact((_ --> _), "a fact; rules are loaded with consult or policy load") :- !.
+no_fact(Term, "a fact") :- \+ callable(Term).
+
+:- multifile prolog:error_message//1.
+
+prolog:error_message(in_file(File, Line, Error)) -->
+    { '$messages':translate_message(Error, Lines, []) },
+    [ '~w:~w: '-[File, Line] ],
+    Lines.
+prolog:error_message(no_fact(Expected)) -->
+    [ 'expected ~w'-[Expected] ].

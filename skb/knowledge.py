@@ -1,0 +1,109 @@
+"""The knowledge base: facts in, each with its source; questions answered.
+
+This is what the kernel and the shell see of the SKB. A question is Prolog text and runs in module `skb`,
+which sees the facts, everything the rules conclude from them, and the user's own rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skb.engine import Engine, Literal, Note, Reply, SkbError, goal_text
+from skb.facts import Fact, Term, Text, to_prolog, to_prolog_list
+
+USER_RULES = "user_rules"
+"""The module in which users' rule files live."""
+
+_NO_LIMIT = 1 << 60  # for work whose size the machine's dumps set
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """An entry of the vocabulary: `kind` is `fact` or `derived`, `arguments` are name:type texts."""
+
+    name: str
+    arity: int
+    kind: str
+    arguments: tuple[str, ...]
+    meaning: str
+
+
+class KnowledgeBase:
+    """The System Knowledge Base. A process has one; `engine` is what it stands on."""
+
+    def __init__(self, engine: Engine | None = None) -> None:
+        self.engine = engine or Engine.start()
+
+    def load(self, source: str, facts: Iterable[Fact]) -> None:
+        """`source` says these facts; all are taken in, or none and an error says which is wrong."""
+        self.engine.load_facts(source, facts)
+
+    def load_machine(
+        self, said: Sequence[tuple[str, Sequence[Fact]]], apriori: str = "", apriori_name: str = "facts.pl"
+    ) -> None:
+        """Hold what these sources say, and the text of a facts.pl; nothing else, or on an error what was held."""
+        pairs = ",".join(f"{to_prolog(source)}-{to_prolog_list(facts)}" for source, facts in said)
+        self.engine.once(
+            "apriori:load_machine(Said, File, Text)",
+            {"Said": Literal(f"[{pairs}]"), "File": Text(apriori_name), "Text": Text(apriori)},
+            inferences=_NO_LIMIT,
+        )
+
+    def ask(self, goal: str, bind: Mapping[str, Term] | None = None, *, limit: int | None = None) -> Reply:
+        """A user's question: the first `limit` answers (all if None), under limits, interruptible."""
+        return self.engine.solve(goal, bind, answers=limit)
+
+    def once(self, goal: str, bind: Mapping[str, Term] | None = None, **limits: Any) -> dict[str, Any] | None:
+        """The first answer to a question of our own, or None."""
+        return self.engine.once(goal, bind, **limits)
+
+    def all(self, goal: str, bind: Mapping[str, Term] | None = None, **limits: Any) -> list[dict[str, Any]]:
+        """Every answer to a question of our own."""
+        return self.engine.all(goal, bind, **limits)
+
+    def assert_fact(self, text: str) -> None:
+        """The user says a fact, in place of what was said before of the same thing."""
+        self._change("assert_fact", text)
+
+    def retract_fact(self, text: str) -> None:
+        """No fact matches the pattern any more; SkbError if none did."""
+        if not self._change("retract_fact", text):
+            raise SkbError(f"no fact matches {text.strip().rstrip('.')}")
+
+    def _change(self, predicate: str, text: str) -> bool:
+        fact = goal_text(text).rsplit("\n", 1)[0]
+        return self.engine.once(f"store:{predicate}(({fact}\n))") is not None
+
+    def consult(self, path: Path) -> tuple[Note, ...]:
+        """Load a file of the user's rules, sandboxed; notes say what is wrong with it."""
+        return self.engine.consult(path, USER_RULES)
+
+    def facts(self, name: str, arity: int | None = None) -> list[tuple[tuple[Any, ...], str]]:
+        """The facts of that name: their arguments and their source."""
+        rows = self.all(
+            "vocabulary:declared(Name, Arity, fact, _, _, _), functor(Fact, Name, Arity), "
+            "store:fact_source(Fact, Source), Fact =.. [_|Arguments]",
+            {"Name": name} if arity is None else {"Name": name, "Arity": arity},
+            inferences=_NO_LIMIT, seconds=60.0,
+        )
+        return [(tuple(row["Arguments"]), row["Source"]) for row in rows]
+
+    def predicates(self) -> list[Predicate]:
+        """The whole vocabulary, by name."""
+        rows = self.all("vocabulary:declared(Name, Arity, Kind, Arguments, _, Meaning)")
+        found = [
+            Predicate(
+                row["Name"], row["Arity"], row["Kind"],
+                tuple(_argument(argument) for argument in row["Arguments"]), str(row["Meaning"]),
+            )
+            for row in rows
+        ]
+        return sorted(found, key=lambda entry: (entry.name, entry.arity))
+
+
+def _argument(term: Any) -> str:
+    """`core:core` of a declaration as text."""
+    return to_prolog(term).replace("':'(", "").rstrip(")").replace(",", ":", 1)
