@@ -311,7 +311,7 @@ derived(package_hops, [a:id, b:id, hops:count], nondet,
         "the shortest way between two packages has so many links").
 derived(distance, [a:core, b:core, latency:cycles], nondet,
         "one-way latency of a message from A to another core B, in cycles of A").
-derived(distance_ns, [a:core, b:core, latency:nanoseconds], nondet,
+derived(distance_ns, [a:core, b:core, latency:number], nondet,
         "one-way latency of a message from A to another core B").
 derived(nearest_cores, [core:core, cores:list], det,
         "all other cores, nearest first: by latency, else shared cache, hops and number").
