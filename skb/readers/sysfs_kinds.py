@@ -1,0 +1,80 @@
+"""Clocks, capacities and kinds of cores, as the kernel's cpufreq, capacity and PMU files tell them.
+
+A part of the sysfs reader (sysfs.py). Intel's hybrids have a performance monitoring unit a kind of core
+(devices/cpu_core, cpu_atom, cpu_lowpower; perf's ABI/testing/sysfs-bus-event_source-devices). On ARM the
+part numbers of MIDR_EL1 tell kinds apart, and capacity (or the highest clock) says which is the largest.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from skb.facts import Fact, fact
+from skb.readers.cpusets import cpus_of
+from skb.readers.sysfs_files import Tree
+
+_PMUS = {"cpu_core": "performance", "cpu_atom": "efficiency", "cpu_lowpower": "low_power"}
+
+
+def kind_facts(tree: Tree, online: int) -> Iterator[Fact]:
+    """`cpu_clock/2`, `cpu_capacity/2` and, on machines with several kinds of cores, `cpu_kind/2`."""
+    kinds = _intel_kinds(tree, online) or _arm_kinds(tree, online)
+    for cpu in cpus_of(online):
+        clock = _clock_hertz(tree, cpu)
+        if clock:
+            yield fact("cpu_clock", cpu, clock)
+        capacity = tree.number(f"cpu/cpu{cpu}/cpu_capacity")
+        if capacity is not None and capacity >= 0:
+            yield fact("cpu_capacity", cpu, capacity)
+        if cpu in kinds:
+            yield fact("cpu_kind", cpu, kinds[cpu])
+
+
+def _clock_hertz(tree: Tree, cpu: int) -> int:
+    """The base clock; the highest clock where no driver tells the base; 0 where none tells anything."""
+    for path, unit in (
+        ("cpufreq/base_frequency", 1000),
+        ("acpi_cppc/nominal_freq", 1_000_000),  # 0 on some Sapphire Rapids
+        ("cpufreq/cpuinfo_max_freq", 1000),
+    ):
+        value = tree.number(f"cpu/cpu{cpu}/{path}")
+        if value is not None and value > 0:
+            return value * unit
+    return 0
+
+
+def _intel_kinds(tree: Tree, online: int) -> dict[int, str]:
+    kinds: dict[int, str] = {}
+    for unit, kind in _PMUS.items():
+        for cpu in cpus_of((tree.outside_list(f"devices/{unit}/cpus") or 0) & online):
+            kinds[cpu] = kind
+    return kinds if len(set(kinds.values())) > 1 else {}
+
+
+def _arm_kinds(tree: Tree, online: int) -> dict[int, str]:
+    parts: defaultdict[int, list[int]] = defaultdict(list)
+    for cpu in cpus_of(online):
+        midr = tree.number(f"cpu/cpu{cpu}/regs/identification/midr_el1")
+        if midr:
+            parts[midr >> 4 & 0xFFF | midr >> 12 & 0xFF000].append(cpu)  # part and implementer
+    if len(parts) < 2:
+        return {}
+    strength = {
+        part: max(
+            (
+                tree.number(f"cpu/cpu{cpu}/cpu_capacity") or 0,
+                tree.number(f"cpu/cpu{cpu}/cpufreq/cpuinfo_max_freq") or 0,
+            )
+            for cpu in cpus
+        )
+        for part, cpus in parts.items()
+    }
+    largest = max(strength.values())
+    if len(set(strength.values())) < 2:
+        return {}
+    return {
+        cpu: "performance" if strength[part] == largest else "efficiency"
+        for part, cpus in parts.items()
+        for cpu in cpus
+    }
