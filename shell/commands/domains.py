@@ -1,0 +1,166 @@
+"""Commands on domains: spawn, look at, change and end them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from kernel.clock import PS_PER_NS, format_duration
+from kernel.multikernel import DomainStatus
+from kernel.program import PROGRAMS
+from shell.commands import arguments
+from shell.output import Result, Table
+from shell.registry import command
+from shell.session import Session, read_text
+from skb.placement import BestEffort, Hard, Parameters, Soft
+
+
+@command("programs", group="domains", summary="the programs that can be spawned", example="programs")
+def programs(session: Session) -> Result:
+    rows = [(program.name, program.arguments, program.summary) for program in PROGRAMS.values()]
+    data = [{"name": name, "arguments": takes, "summary": summary} for name, takes, summary in rows]
+    return Result(data, Table(("program", "arguments", "what it does"), rows))
+
+
+@command(
+    "spawn", group="domains", passes_on=True,
+    summary="place and start a program as a domain of N dispatchers; returns when it is up",
+    example="spawn -n 4 -c 0-3 barrier",
+)
+@click.option("-n", "dispatchers", type=int, default=1, metavar="N")
+@click.option("-c", "cores", metavar="CORES")
+@click.option("-m", "manifest", metavar="MANIFEST")
+@click.option("--name", "name", metavar="NAME")
+@click.argument("program")
+@click.argument("argument", nargs=-1)
+def spawn(
+    session: Session, dispatchers: int, cores: str | None, manifest: str | None, name: str | None,
+    program: str, argument: tuple[str, ...],
+) -> Result:
+    session.kernel.program(program)
+    text = read_text(session.file(manifest)) if manifest else None
+    domain = session.kernel.spawn(
+        program, dispatchers, cores=arguments.cores(cores, session) if cores else (),
+        manifest=text, manifest_name=manifest or "manifest", name=name, arguments=argument,
+    )
+    where = tuple(assignment.core for assignment in domain.placement.assignments)
+    data = {"id": domain.id, "name": domain.name, "cores": list(where)}
+    return Result(data, f"{domain.name}: domain {domain.id} on cores {arguments.ranges(where)}")
+
+
+@command(
+    "oncore", group="domains", passes_on=True, summary="start a program on one core",
+    example="oncore 3 cpu_bound",
+)
+@click.argument("core")
+@click.argument("program")
+@click.argument("argument", nargs=-1)
+def oncore(session: Session, core: str, program: str, argument: tuple[str, ...]) -> Result:
+    return spawn(session, 1, core, None, None, program, argument)
+
+
+@command("ps", group="domains", summary="all domains, with what they have done", example="ps")
+def ps(session: Session) -> Result:
+    found = session.kernel.domains()
+    columns = ("id", "name", "program", "cores", "state", "phase", "cpu time", "progress")
+    rows = [
+        (str(d.id), d.name, d.program, arguments.ranges(d.cores), d.state, str(d.phase),
+         format_duration(d.cpu_time_ps), str(d.progress))
+        for d in found
+    ]
+    table = Table(columns, rows, frozenset(("id", "phase", "cpu time", "progress")))
+    return Result([_data(d) for d in found], table)
+
+
+@command("domain", group="domains", summary="one domain: its dispatchers, where and by what parameters",
+         example="domain barrier")
+@click.argument("domain")
+def domain(session: Session, domain: str) -> Result:
+    found = arguments.domain(domain, session)
+    session.kernel.domains()
+    status = session.kernel.status(found)
+    rows, data = [], []
+    for assignment in found.placement.assignments:
+        dispatcher = found.dispatchers.get(assignment.dispatcher)
+        spent = dispatcher.cpu_time_ps if dispatcher else 0
+        parameters = assignment.phases[found.phase]
+        rows.append((str(assignment.dispatcher), str(assignment.core), _parameters(parameters),
+                     format_duration(spent)))
+        data.append({"dispatcher": assignment.dispatcher, "core": assignment.core,
+                     "parameters": _parameters(parameters), "cpu_time_ns": spent // PS_PER_NS})
+    table = Table(("dispatcher", "core", "parameters", "cpu time"), rows,
+                  frozenset(("dispatcher", "core", "cpu time")))
+    return Result({**_data(status), "dispatchers": data}, table)
+
+
+@command("kill", group="domains", summary="end a domain; returns when its last dispatcher is gone",
+         example="kill barrier")
+@click.argument("domain")
+def kill(session: Session, domain: str) -> Result:
+    found = arguments.domain(domain, session)
+    session.kernel.kill(found.id)
+    return Result({"id": found.id, "name": found.name, "state": found.state.value})
+
+
+@command("phase", group="domains", summary="bring a domain into another phase of its manifest",
+         example="phase barrier 1")
+@click.argument("domain")
+@click.argument("phase", type=int)
+def phase(session: Session, domain: str, phase: int) -> Result:
+    found = arguments.domain(domain, session)
+    before = session.kernel.now
+    session.kernel.change_phase(found.id, phase)
+    took = session.kernel.now - before
+    return Result(
+        {"id": found.id, "name": found.name, "phase": phase, "took_ns": took / PS_PER_NS},
+        f"{found.name}: phase {phase}, all planners after {format_duration(took)}",
+    )
+
+
+@command("manifest", group="domains", summary="the phases of a domain, as the placement controller granted them",
+         example="manifest barrier")
+@click.argument("domain")
+def manifest(session: Session, domain: str) -> Result:
+    found = arguments.domain(domain, session)
+    phases = found.placement.assignments[0].phases
+    rows = [
+        (str(number), _parameters(parameters), "now" if number == found.phase else "")
+        for number, parameters in enumerate(phases)
+    ]
+    data = [{"phase": number, **_parameter_data(parameters)} for number, parameters in enumerate(phases)]
+    return Result(data, Table(("phase", "parameters", ""), rows, frozenset(("phase",))))
+
+
+def _data(status: DomainStatus) -> dict[str, object]:
+    data = asdict(status)
+    data["cores"] = list(status.cores)
+    data["cpu_time_ns"] = data.pop("cpu_time_ps") // PS_PER_NS
+    if not status.fault:
+        del data["fault"]
+    return data
+
+
+def _parameters(parameters: Parameters) -> str:
+    ns = {name: format_duration(value * PS_PER_NS) for name, value in _parameter_data(parameters).items()
+          if name.endswith("_ns") and isinstance(value, int)}
+    match parameters:
+        case BestEffort(weight):
+            return f"best effort, weight {weight}"
+        case Soft():
+            return f"soft real time, {ns['wcet_ns']} every {ns['period_ns']}"
+        case Hard(gang=gang):
+            kind = "gang" if gang else "hard real time"
+            return (f"{kind}, {ns['wcet_ns']} every {ns['period_ns']}, deadline {ns['deadline_ns']}, "
+                    f"release {ns['release_ns']}")
+
+
+def _parameter_data(parameters: Parameters) -> dict[str, object]:
+    match parameters:
+        case BestEffort():
+            kind = "best_effort"
+        case Soft():
+            kind = "soft"
+        case Hard():
+            kind = "hard"
+    return {"kind": kind, **asdict(parameters)}

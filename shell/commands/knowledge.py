@@ -1,0 +1,128 @@
+"""Commands that ask and tell the System Knowledge Base."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from shell.errors import ShellError
+from shell.output import Result, Table, plain_table
+from shell.registry import command
+from shell.session import Session
+from skb.engine import Variable
+from skb.facts import Compound, to_prolog
+
+_ANSWERS_SHOWN = 1000
+"""Answers given when no --limit is; a remark says when there are more."""
+
+
+@command("skb", group="knowledge", summary="ask the knowledge base a Prolog goal, and list its answers",
+         example="skb shares_cache(0, X, 3)", raw="GOAL")
+@click.option("--limit", type=click.IntRange(min=1), default=_ANSWERS_SHOWN, metavar="N")
+def skb(session: Session, limit: int, text: str) -> Result:
+    if not text:
+        raise ShellError("which goal? such as: skb shares_cache(0, X, 3)")
+    reply = session.kb.ask(text, limit=limit)
+    data = [{name: plain(value) for name, value in answer.items()} for answer in reply.answers]
+    remark = f"there are more than {limit} answers; --limit N asks for more" if reply.more else ""
+    if not reply.answers:
+        return Result(data, reply.output + "false.", remark)
+    names = list(reply.answers[0])
+    if not names:
+        return Result(data, reply.output + "true.", remark)
+    rows = [tuple(shown(answer[name]) for name in names) for answer in reply.answers]
+    numeric = frozenset(
+        name for name in names if all(isinstance(answer[name], int | float) for answer in reply.answers)
+    )
+    table = Table(tuple(names), rows, numeric)
+    if reply.output:
+        return Result(data, reply.output + plain_table(table), remark)
+    return Result(data, table, remark)
+
+
+@command("?-", group="knowledge", summary="the same, as at a Prolog prompt", example="?- distance(0, 12, D).",
+         raw="GOAL.")
+def query(session: Session, text: str) -> Result:
+    return skb(session, _ANSWERS_SHOWN, text)
+
+
+@command("facts", group="knowledge", summary="what can be asked, or the facts of one name with their sources",
+         example="facts ht_link/2")
+@click.argument("name", required=False)
+def facts(session: Session, name: str | None) -> Result:
+    if name is None:
+        entries = session.kb.predicates()
+        table = [(f"{e.name}/{e.arity}", e.kind, ", ".join(e.arguments), e.meaning) for e in entries]
+        data = [{"name": e.name, "arity": e.arity, "kind": e.kind, "arguments": list(e.arguments),
+                 "meaning": e.meaning} for e in entries]
+        return Result(data, Table(("predicate", "kind", "arguments", "meaning"), table))
+    bare, _, arity = name.partition("/")
+    if arity and not arity.isdigit():
+        raise ShellError(f"'{name}' is no NAME or NAME/ARITY")
+    known = [e for e in session.kb.predicates() if e.name == bare and (not arity or e.arity == int(arity))]
+    if not known:
+        found = session.kb.once("vocabulary:suggestion(Name, Arity, Text)",
+                                {"Name": bare, "Arity": int(arity or 0)})
+        raise ShellError(f"no fact {name}{found['Text'] if found else ''}")
+    if known[0].kind != "fact":
+        raise ShellError(f"{name} is concluded, not stated: {known[0].meaning}; ask it with skb")
+    held = session.kb.facts(bare, int(arity) if arity else None)
+    headings = tuple(argument.split(":", 1)[0] for argument in known[0].arguments)
+    rows = [(*(shown(value) for value in values), source) for values, source in held]
+    data = [{"arguments": [plain(value) for value in values], "source": source} for values, source in held]
+    return Result(data, Table((*headings, "source"), rows))
+
+
+@command("assert", group="knowledge", summary="state a fact of your own; it wins over what dumps say",
+         example="assert core_load(3, 50)", raw="FACT")
+def assert_(session: Session, text: str) -> Result:
+    session.kb.assert_fact(text)
+    return Result()
+
+
+@command("retract", group="knowledge", summary="take back a fact, whoever stated it",
+         example="retract core_load(3, _)", raw="FACT")
+def retract(session: Session, text: str) -> Result:
+    session.kb.retract_fact(text)
+    return Result()
+
+
+@command("consult", group="knowledge", summary="load a file of your own rules, checked and sandboxed",
+         example="consult rules.pl")
+@click.argument("file")
+def consult(session: Session, file: str) -> Result:
+    notes = session.kb.consult(session.file(file))
+    errors = [note for note in notes if note.severity == "error"]
+    if errors:
+        raise ShellError("; ".join(str(note) for note in errors))
+    return Result([str(note) for note in notes], remark="\n".join(str(note) for note in notes))
+
+
+def shown(value: Any) -> str:
+    """A value as a person reads it: Prolog's writing, without the quotes of text."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Variable):
+        return "_"
+    if isinstance(value, Compound) and len(value.args) == 2 and value.name in _OPERATORS:
+        return f"{shown(value.args[0])}{value.name}{shown(value.args[1])}"
+    if isinstance(value, Compound):
+        return f"{to_prolog(value.name)}({', '.join(map(shown, value.args))})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown, value))}]"
+    return str(value)
+
+
+_OPERATORS = frozenset("-+*/:=") | {"->", "**", "//"}
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it; a compound as its Prolog text."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    return shown(value)

@@ -1,0 +1,84 @@
+"""The shell's own commands: help, batch files, variables, leaving."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+from shell.errors import ShellError
+from shell.output import Result
+from shell.registry import COMMANDS, GROUPS, command, find
+from shell.session import Quit, Session
+
+_NAME = re.compile(r"[A-Za-z_]\w*\Z")
+
+
+@command("help", group="shell", summary="all commands, or one with an example", example="help spawn")
+@click.argument("name", metavar="COMMAND", required=False)
+def help_(session: Session, name: str | None) -> Result:
+    if name is not None:
+        found = find(name)
+        data = {"name": found.name, "synopsis": found.synopsis, "summary": found.summary,
+                "example": found.example}
+        return Result(data, f"{found.synopsis}\n    {found.summary}\n\nexample:\n    {found.example}")
+    width = max(len(name) for name in COMMANDS)
+    lines: list[str] = []
+    listing = []
+    for group in GROUPS:
+        lines.append(group)
+        for each in COMMANDS.values():
+            if each.group == group:
+                lines.append(f"  {each.name:{width}}  {each.summary}")
+                listing.append({"name": each.name, "group": group, "summary": each.summary})
+    return Result(listing, "\n".join([*lines, "", "help COMMAND says how one is written"]))
+
+
+@command("src", group="shell", summary="run the commands of a batch file", example="src demo.fish")
+@click.argument("file")
+@click.argument("argument", nargs=-1)
+def src(session: Session, file: str, argument: tuple[str, ...]) -> Result:
+    session.run_file(file, argument)
+    return Result()
+
+
+@command("setenv", group="shell", summary="set a variable; $NAME stands for its value", example="setenv N 8")
+@click.argument("name")
+@click.argument("value", nargs=-1)
+def setenv(session: Session, name: str, value: tuple[str, ...]) -> Result:
+    if not _NAME.match(name):
+        raise ShellError(f"'{name}' is no name for a variable; letters, digits and _, no digit first")
+    session.environment[name] = " ".join(value)
+    return Result({name: session.environment[name]})
+
+
+@command("printenv", group="shell", summary="the variables that are set", example="printenv")
+@click.argument("name", required=False)
+def printenv(session: Session, name: str | None) -> Result:
+    if name is not None:
+        if name not in session.environment:
+            raise ShellError(f"variable {name} is not set")
+        return Result({name: session.environment[name]}, session.environment[name])
+    lines = [f"{key}={value}" for key, value in sorted(session.environment.items())]
+    return Result(dict(sorted(session.environment.items())), "\n".join(lines) if lines else None)
+
+
+@command("echo", group="shell", summary="print the words that follow", example="echo $N threads", passes_on=True)
+@click.argument("word", nargs=-1)
+def echo(session: Session, word: tuple[str, ...]) -> Result:
+    return Result(" ".join(word), " ".join(word) + "\n")
+
+
+@command("expect", group="shell", summary="fail unless a Prolog goal or a comparison holds",
+         example="expect distance(0, 12, D), D > 500", raw="GOAL")
+def expect(session: Session, text: str) -> Result:
+    if not text:
+        raise ShellError("which goal? such as: expect distance(0, 12, D), D > 500")
+    if not session.kb.ask(text, limit=1).answers:
+        raise ShellError(f"expected {text}, which does not hold")
+    return Result(True)
+
+
+@command("quit", group="shell", summary="leave", example="quit")
+def quit_(session: Session) -> Result:
+    raise Quit

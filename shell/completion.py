@@ -1,0 +1,103 @@
+"""What may come next at the prompt: which kind of thing, and which things of that kind there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+
+from kernel.program import PROGRAMS
+from shell import batch
+from shell.registry import COMMANDS, Command
+from shell.session import Session
+from skb.machine import list_machines
+
+_WORD_ENDS = " (,"
+
+
+class CommandCompleter(Completer):
+    """Completes commands, their options, and what their arguments name."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._predicates: list[tuple[str, str]] | None = None
+
+    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
+        before = document.text_before_cursor.lstrip()
+        name, _ = batch.split_command(before)
+        if " " not in before and not before.startswith("?-"):
+            yield from _matching(before, ((c.name, c.summary) for c in COMMANDS.values()))
+            return
+        command = COMMANDS.get(name)
+        if command is None:
+            return
+        if command.raw:
+            word = before[max(before.rfind(end) for end in _WORD_ENDS) + 1 :]
+            yield from _matching(word, self._vocabulary())
+            return
+        words = before.split()
+        word = "" if before.endswith(" ") else words[-1]
+        yield from _matching(word, self._candidates(command, words, word))
+
+    def _candidates(self, command: Command, words: list[str], word: str) -> Iterator[tuple[str, str]]:
+        """What may stand at `word`: the value of the option before it, an option, or an argument."""
+        before = words[1:] if word == "" else words[1:-1]
+        options = {flag: p for p in command.click.params if isinstance(p, click.Option) for flag in p.opts}
+        if before and before[-1] in options and not options[before[-1]].is_flag:
+            yield from self._named(options[before[-1]].metavar or "", word)
+            return
+        if word.startswith("-"):
+            yield from ((flag, option.metavar or "") for flag, option in options.items())
+            return
+        arguments = [p for p in command.click.params if isinstance(p, click.Argument)]
+        given = sum(1 for i, w in enumerate(before) if w not in options and (i == 0 or before[i - 1] not in options))
+        if arguments:
+            argument = arguments[min(given, len(arguments) - 1)]
+            yield from self._named((argument.metavar or argument.name or "").upper(), word)
+
+    def _named(self, kind: str, word: str) -> Iterator[tuple[str, str]]:
+        """The things of a kind, by the name that synopses give it."""
+        kernel = self._session.kernel
+        match kind:
+            case "PROGRAM":
+                yield from ((program.name, program.summary) for program in PROGRAMS.values())
+            case "DOMAIN":
+                yield from ((d.name, d.state) for d in kernel.domains())
+            case "COMMAND":
+                yield from ((c.name, c.summary) for c in COMMANDS.values())
+            case "FILE" | "MANIFEST":
+                yield from _files(word)
+            case "CORE" | "CORES":
+                yield from ((str(core), "core") for core in kernel.drivers)
+            case "NAME":
+                yield from ((info.name, info.summary) for info in list_machines())
+                yield from self._vocabulary()
+            case _ if "|" in kind:
+                yield from ((choice.lower(), "") for choice in kind.split("|"))
+
+    def _vocabulary(self) -> list[tuple[str, str]]:
+        if self._predicates is None:
+            self._predicates = [
+                (entry.name, f"({', '.join(entry.arguments)})") for entry in self._session.kb.predicates()
+            ]
+        return self._predicates
+
+
+def _matching(word: str, candidates: Iterable[tuple[str, str]]) -> Iterator[Completion]:
+    for text, meaning in candidates:
+        if text.startswith(word):
+            yield Completion(text, start_position=-len(word), display_meta=meaning)
+
+
+def _files(word: str) -> Iterator[tuple[str, str]]:
+    path = Path(word)
+    folder = path if word.endswith("/") or not word else path.parent
+    try:
+        for entry in sorted(folder.iterdir()):
+            shown = str(entry) if folder != Path() or word.startswith("./") else entry.name
+            yield (shown + "/", "folder") if entry.is_dir() else (shown, "file")
+    except OSError:
+        return
