@@ -106,9 +106,8 @@ def load(kb: KnowledgeBase, path: Path) -> Machine:
 
 
 def _acpi_tables(path: Path) -> list[Fact]:
-    """acpi/*.dat|*.bin: the raw tables, one after another as in the firmware's list."""
-    tables = sorted(entry for entry in path.iterdir() if entry.is_file())
-    return acpi.read(b"".join(_bytes(entry) for entry in tables), str(path))
+    """acpi/*.dat|*.bin: raw tables, a file each."""
+    return acpi.read_files([(_bytes(entry), str(entry)) for entry in sorted(path.iterdir()) if entry.is_file()])
 
 
 def _cpuid_folder(path: Path) -> list[Fact]:
