@@ -267,15 +267,16 @@ fact(manifest_group, [manifest:id, group:atom, members:term], [manifest, group],
      "the dispatchers of a group: a list of numbers, or rest").
 fact(allocation, [domain:id, dispatcher:id, core:core], [domain, dispatcher], [placement],
      "a dispatcher is placed on that core").
-fact(granted, [domain:id, dispatcher:id, phase:id, parameters:term], [domain, dispatcher, phase], [placement],
-     "the scheduling parameters that the placement controller granted for a phase; as in manifest_phase/4").
+fact(granted, [domain:id, dispatcher:id, phase:id, parameters:term, asked:term], [domain, dispatcher, phase], [placement],
+     "the scheduling parameters granted to a dispatcher for a phase, and those its manifest asked for").
 fact(domain_manifest, [domain:id, manifest:id], [domain], [placement],
      "the domain runs by that manifest").
 fact(domain_phase, [domain:id, phase:id], [domain], [placement],
      "the phase that the domain is in").
-fact(considered, [domain:id, dispatcher:id, policy:atom, core:core, cost:number, alternatives:term, forbidden:count],
+fact(considered,
+     [domain:id, dispatcher:id, policy:atom, core:core, cost:number, alternatives:term, forbidden:term],
      [domain, dispatcher], [placement],
-     "why a dispatcher is where it is: the policy's cost of its core, the best other cores as Core-Cost, how many were forbidden").
+     "why a dispatcher is where it is: the cost of its core, the best others as Core-Cost, forbidden(ByPolicy, NoRoom, SameGang) numbers of cores").
 
 % -- derived
 
