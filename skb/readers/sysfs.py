@@ -175,8 +175,8 @@ def _caches(tree: Tree, cpu: int, online: int) -> Iterator[Cache]:
         cpus = tree.cpu_mask(f"{here}/shared_cpu_map")
         if cpus is None:
             cpus = tree.cpu_list(f"{here}/shared_cpu_list")
-        level = tree.number(f"{here}/level")
-        if cpus is None or level is None:
+        level = tree.count(f"{here}/level")
+        if cpus is None or not level:
             continue
         if not cpus:  # ia64 tells no sharers of some caches: those of the core
             cpus = _siblings(tree, f"cpu/cpu{cpu}/topology", "core_cpus", "thread_siblings", online)
@@ -185,7 +185,7 @@ def _caches(tree: Tree, cpu: int, online: int) -> Iterator[Cache]:
         if first_cpu(cpus) != cpu or kind is None:
             continue
         size = tree.size(f"{here}/size") or 0
-        line = tree.number(f"{here}/coherency_line_size") or 0
+        line = tree.count(f"{here}/coherency_line_size") or 0
         yield Cache(level, kind, cpus, size, _ways(tree, here, size, line), line)
 
 
@@ -194,6 +194,6 @@ def _ways(tree: Tree, here: str, size: int, line: int) -> int:
     ways = tree.number(f"{here}/ways_of_associativity") or 0
     if 0 < ways < 1 << 16:
         return ways
-    sets = tree.number(f"{here}/number_of_sets") or 0
-    partition = tree.number(f"{here}/physical_line_partition") or 1
+    sets = tree.count(f"{here}/number_of_sets") or 0
+    partition = tree.count(f"{here}/physical_line_partition") or 1
     return size // line // partition // sets if line > 0 and sets > 1 and partition > 0 else 0

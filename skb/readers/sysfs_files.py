@@ -105,9 +105,13 @@ class Tree:
         """The integer in the file, decimal or 0x hex; None where it is missing, empty, or not told."""
         return self._parsed(path, self.text(path), _integer)
 
-    def numbers(self, path: str) -> list[int] | None:
-        """The blank-separated integers in the file."""
-        return self._parsed(path, self.text(path), lambda text: [_integer(word) for word in text.split()])
+    def count(self, path: str) -> int | None:
+        """`number` that must not be negative."""
+        return self._parsed(path, self.text(path), _natural)
+
+    def counts(self, path: str) -> list[int] | None:
+        """The blank-separated integers, none of them negative, in the file."""
+        return self._parsed(path, self.text(path), lambda text: [_natural(word) for word in text.split()])
 
     def size(self, path: str) -> int | None:
         """Bytes; the kernel writes caches' sizes as `32K`."""
@@ -158,6 +162,13 @@ def _integer(text: str) -> int:
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"'{text[:40]}' is no number")
     return int(text, 0) if text.startswith("0x") else int(text)
+
+
+def _natural(text: str) -> int:
+    number = _integer(text)
+    if number < 0:
+        raise ValueError(f"'{text[:40]}' is negative")
+    return number
 
 
 def _size(text: str) -> int:

@@ -54,13 +54,13 @@ def node_facts(tree: Tree, online: int) -> Iterator[Fact]:
         total = _MEMORY_TOTAL.search(meminfo or "")
         if total:
             yield fact("node_memory", node, int(total[1]) << 10)
-    distances = _distances(tree, nodes) if len(own) == len(nodes) else {}
-    for (one, other), distance in distances.items():
+    distances = {pair: way for pair, way in _distances(tree, nodes).items() if own.keys() >= set(pair)}
+    for (one, other), distance in distances.items() if len(own) > 1 else ():
         yield fact("node_distance", one, other, distance)
     for node in own:
         initiators, folder = _initiators(tree, node)
         if not own[node]:
-            yield from _local_cores(node, own, initiators, distances)
+            yield from _local_cores(node, own, initiators, distances, len(nodes))
         for name, access, file, unit in _ACCESSES:
             value = tree.number(f"{folder}/{file}")
             for initiator in initiators if value and value > 0 else ():
@@ -72,7 +72,7 @@ def _distances(tree: Tree, nodes: Sequence[int]) -> dict[tuple[int, int], int]:
     """Row by row over the nodes on line; empty where a row is missing or has another length."""
     found: dict[tuple[int, int], int] = {}
     for node in nodes if len(nodes) > 1 else ():
-        row = tree.numbers(f"node/node{node}/distance")
+        row = tree.counts(f"node/node{node}/distance")
         if row is None or len(row) != len(nodes):
             return {}
         for other, distance in zip(nodes, row, strict=True):
@@ -90,7 +90,11 @@ def _initiators(tree: Tree, node: int) -> tuple[list[int], str]:
 
 
 def _local_cores(
-    node: int, own: dict[int, int], initiators: Sequence[int], distances: dict[tuple[int, int], int]
+    node: int,
+    own: dict[int, int],
+    initiators: Sequence[int],
+    distances: dict[tuple[int, int], int],
+    nodes: int,
 ) -> Iterator[Fact]:
     """The cores near a node without cores: of its initiators, else of the nodes at the least distance."""
     near = [other for other in initiators if other != node and own.get(other)]
@@ -98,7 +102,7 @@ def _local_cores(
     if not near and others:
         least = min(distances[node, other] for other in others)
         near = [other for other in others if distances[node, other] == least]
-        if least <= distances.get((node, node), 0) or len(near) == len(others):
+        if least <= distances.get((node, node), 0) or len(near) == nodes - 1:
             near = []  # the distances do not tell
     local = 0
     for other in near:
@@ -110,8 +114,8 @@ def _local_cores(
 def _side_caches(tree: Tree, node: int) -> Iterator[Fact]:
     for level in tree.numbered(f"node/node{node}/memory_side_cache", "index"):
         here = f"node/node{node}/memory_side_cache/index{level}"
-        size, line = tree.size(f"{here}/size"), tree.number(f"{here}/line_size")
-        indexing = tree.number(f"{here}/indexing")
+        size, line = tree.size(f"{here}/size"), tree.count(f"{here}/line_size")
+        indexing = tree.count(f"{here}/indexing")
         if size is not None and line is not None and indexing is not None:
-            policy = _WRITE_POLICY.get(tree.number(f"{here}/write_policy") or 0, "none")
+            policy = _WRITE_POLICY.get(tree.count(f"{here}/write_policy") or 0, "none")
             yield fact("memory_side_cache", node, level, size, _INDEXING.get(indexing, "none"), policy, line)
