@@ -228,10 +228,21 @@ fact(cpu_node, [core:core, node:id], [core], [sysfs, hwloc],
      "the core is in that NUMA node").
 fact(node_memory, [node:id, size:bytes], [node], [sysfs, hwloc],
      "the node has so much memory").
+fact(node_local_core, [node:id, core:core], none, [sysfs, hwloc],
+     "the node's memory is local to the core, though the core is in another node or the node has no cores").
+fact(cpu_online, [core:core, online:flag], [core], [sysfs],
+     "whether the kernel runs the core; only cores on line have a place in the machine").
+fact(device_node, [address:addr, node:id], [address], [sysfs, hwloc],
+     "the PCI function is attached to that NUMA node").
 fact(cpu_capacity, [core:core, capacity:count], [core], [sysfs, hwloc],
      "the core's compute capacity; the largest of a machine is 1024").
 
 % -- hwloc
+
+fact(device_link_speed, [address:addr, bandwidth:megabytes_per_second], [address], [hwloc],
+     "the PCI Express link of the function is that fast").
+fact(node_attribute, [node:id, name:text, initiators:list, value:count], none, [hwloc],
+     "a memory attribute of hwloc's other than latency and bandwidth, as seen from those cores").
 
 % -- measured
 
