@@ -180,7 +180,7 @@ class Engine:
         self._command("at_halt(cancel_halt('the knowledge base stays'))")
         self._command("set_prolog_flag(stack_limit, 1000000000)")
         self._command("set_stream(user_input, eof_action(eof_code))")
-        for file in ("bridge.pl", "skb.pl"):
+        for file in ("bridge.pl", "skb.pl", "apriori.pl"):
             path = to_prolog(str(RULES / file))
             self._command(f"load_files({path}, [silent(true)])")
         self._predicate = self._find(b"cross", 6, b"bridge")
