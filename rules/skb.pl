@@ -7,10 +7,17 @@ Module `skb` sees every fact and every derived predicate of the vocabulary. Rule
 loaded into modules of their own, which import from this one.
 */
 
+:- use_module(apriori, []).
 :- reexport(vocabulary, [declared/6]).
 :- reexport(store, [fact_source/2, contradiction/4]).
 :- reexport(topology).
 :- reexport(distance).
 :- reexport(costs).
+:- reexport(admission, [utilisation/2]).
+:- reexport(load, [load/2, sibling_load/2, package_load/2, peers/2, package_peers/2, spread/3]).
+:- reexport(policy, [policies/1]).
+:- reexport(placement, [explain/2]).
 
 :- add_import_module(skb, facts, start).
+
+:- policy:load_shipped.

@@ -68,6 +68,7 @@ compile_vocabulary :-
 
 compile_fact(Name, Arity, Args) :-
     forall(( Module = facts ; layer(_, _, Module) ), dynamic(Module:Name/Arity)),
+    @(export(Name/Arity), facts),
     functor(Fact, Name, Arity),
     Fact =.. [_|Values],
     maplist(argument_check, Args, Values, Checks),

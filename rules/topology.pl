@@ -18,7 +18,9 @@
             cores_of_package/2,         % ?Package, ?Cores
             cores_of_node/2,            % ?Node, ?Cores
             closest_memory/2,           % ?Core, ?Node
-            device_near/2               % +Address, -Cores
+            device_near/2,              % +Address, -Cores
+            packages/1,                 % -Packages
+            prepare_topology/0
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
@@ -313,32 +315,55 @@ package_link(A, B) :-
 
 package_hops(A, B, Hops) :-
     (   nonvar(A), nonvar(B)
-    ->  generation(Generation),
-        hops_between(Generation, A, B, Hops)
-    ;   generation(Generation),
-        packages(Generation, Packages),
+    ->  hops_between(A, B, Hops)
+    ;   packages(Packages),
         member(A, Packages),
         member(B, Packages),
-        hops_between(Generation, A, B, Hops)
+        hops_between(A, B, Hops)
     ).
 
-:- table packages/2, hops_between/4, hops_from/3.
-
-packages(_, Packages) :-
-    findall(Package, facts:cpu_thread(_, Package, _, _), Packages0),
-    sort(Packages0, Packages).
-
-hops_between(_, A, A, 0).
-hops_between(Generation, A, B, Hops) :-
-    A \== B,
-    (   facts:ht_link(_, _)
-    ->  hops_from(Generation, A, Reached),
-        memberchk(B-Hops, Reached)
-    ;   packages(Generation, Packages),
+hops_between(A, B, Hops) :-
+    (   A == B
+    ->  Hops = 0
+    ;   facts:ht_link(_, _)
+    ->  generation(Generation),
+        hops_from(Generation, A, Reached),
+        memberchk(B-Found, Reached),
+        Hops = Found
+    ;   packages(Packages),
         memberchk(A, Packages),
         memberchk(B, Packages),
         Hops = 1
     ).
+
+%!  packages(-Packages) is det.
+%
+%   The packages that hold cores, ascending.
+
+packages(Packages) :-
+    generation(Generation),
+    all_packages(Generation, Packages).
+
+:- table all_packages/2, hops_from/3, prepared/1.
+
+all_packages(_, Packages) :-
+    findall(Package, facts:cpu_thread(_, Package, _, _), Packages0),
+    sort(Packages0, Packages).
+
+%!  prepare_topology is det.
+%
+%   What takes a search has been found, so that the inferences of what follows do not depend on what was
+%   asked before.
+
+prepare_topology :-
+    generation(Generation),
+    prepared(Generation).
+
+prepared(Generation) :-
+    all_cores(Generation, _),
+    node_groups(Generation, _),
+    all_packages(Generation, Packages),
+    forall(member(Package, Packages), hops_from(Generation, Package, _)).
 
 %   hops_from(+Generation, +Package, -Reached): breadth first from Package; Reached is a list of
 %   Other-Hops.
@@ -409,8 +434,8 @@ device_near(Address, Cores) :-
     ;   device_node(Address, Node),
         cores_of_node(Node, Found)
     ->  Cores = Found
-    ;   generation(Generation),
-        packages(Generation, [_]),
+    ;   packages([_]),
+        generation(Generation),
         all_cores(Generation, Cores)
     ).
 

@@ -1,0 +1,288 @@
+:- encoding(utf8).
+:- module(choosing,
+          [ choose/4                    % +Cores, +Requests, +Policy, -Choices
+          ]).
+:- use_module(library(lists)).
+:- use_module(library(apply)).
+:- use_module(library(pairs)).
+:- use_module(topology).
+:- use_module(admission).
+:- use_module(load).
+:- use_module(policy).
+:- use_module(requests).
+:- use_module(refusal).
+
+/** <module> Choosing cores for the dispatchers of a domain
+
+Each dispatcher in turn, those that ask for most real time first, takes the core that the policy ranks first
+of those that have room for it; the members of a gang take distinct ones. What the dispatchers of the
+domain have taken so far counts. To be called within a transaction, which undoes all notes made here when
+a request is refused.
+*/
+
+:- dynamic
+       group_core/2,                    % Group, Core: a dispatcher of the group is there
+       room/3,                          % Class, Core, yes or no: until the core gets another dispatcher
+       taken/2.                         % Core, Phases: of a dispatcher of the domain being placed
+
+%!  choose(+Cores, +Requests, +Policy, -Choices) is det.
+%
+%   Choices is a list, by dispatcher, of choice(Dispatcher, Core, Policy, Cost, Alternatives, Forbidden)
+%   for Requests (requests.pl): on the I-th of Cores, or where the Policy has it if Cores is `any`.
+
+choose(Cores, Requests, Policy, Choices) :-
+    candidate_cores(Cores, Candidates),
+    start_decision,
+    choose(Cores, Candidates, Requests, Policy, Choices),
+    end_decision.
+
+candidate_cores(any, Cores) :-
+    !,
+    findall(Core, core(Core), Cores),
+    (   Cores == []
+    ->  refuse("there are no cores; load a machine", [])
+    ;   true
+    ).
+candidate_cores(Cores, Cores) :-
+    (   Cores == []
+    ->  refuse("an empty list of cores", [])
+    ;   member(Core, Cores),
+        \+ core(Core)
+    ->  findall(Known, core(Known), All),
+        ranges_text(All, AllText),
+        refuse("no core ~w; cores are ~w", [Core, AllText])
+    ;   true
+    ).
+
+choose(any, Candidates, Requests, Policy, Choices) :-
+    !,
+    gangs_have_cores(Requests, Candidates),
+    (   policy_places(Policy)
+    ->  policy_placement(Policy, Requests, Candidates, Choices)
+    ;   hardest_first(Requests, Ordered),
+        maplist(request_class, Ordered, Classes),
+        pairs_keys_values(Classed, Classes, Ordered),
+        greedy(Classed, Candidates, Policy, Choices0),
+        sort(Choices0, Choices)
+    ),
+    gangs_are_apart(Requests, Choices).
+choose(Cores, _, Requests, _, Choices) :-
+    length(Cores, Count),
+    length(Requests, Dispatchers),
+    (   Dispatchers > Count,
+        member(Request, Requests),
+        real_time(Request)
+    ->  refuse("~w dispatchers with real-time phases need as many cores, not ~w", [Dispatchers, Count])
+    ;   given_cores(Requests, Cores, Cores, Choices)
+    ),
+    gangs_are_apart(Requests, Choices).
+
+given_cores([], _, _, []).
+given_cores([Request|Requests], [], Cores, Choices) :-
+    given_cores([Request|Requests], Cores, Cores, Choices).
+given_cores([request(Dispatcher, _, Phases)|Requests], [Core|Rest], Cores,
+            [choice(Dispatcher, Core, given, 0.0, [], forbidden(0, 0, 0))|Choices]) :-
+    note_choice(Dispatcher, Core, Phases),
+    given_cores(Requests, Rest, Cores, Choices).
+
+gangs_have_cores(Requests, Candidates) :-
+    length(Candidates, Count),
+    (   findall(Group, ( member(Request, Requests), ganged(Request), Request = request(_, Group, _) ), Groups0),
+        msort(Groups0, Groups),
+        clumped_groups(Groups, Clumps),
+        member(Group-Members, Clumps),
+        Members > Count
+    ->  refuse("the gang ~w has ~w members, and the machine ~w cores; members of a gang need distinct cores",
+               [Group, Members, Count])
+    ;   true
+    ).
+
+clumped_groups(Groups, Clumps) :-
+    findall(Group-1, member(Group, Groups), Pairs),
+    group_pairs_by_key(Pairs, Grouped),
+    findall(Group-Count, ( member(Group-Ones, Grouped), length(Ones, Count) ), Clumps).
+
+gangs_are_apart(Requests, Choices) :-
+    findall(gang(Group, Core)-Dispatcher,
+            ( member(Request, Requests),
+              ganged(Request),
+              Request = request(Dispatcher, Group, _),
+              memberchk(choice(Dispatcher, Core, _, _, _, _), Choices)
+            ),
+            Members0),
+    keysort(Members0, Members),
+    (   append(_, [gang(Group, Core)-A, gang(Group, Core)-B|_], Members)
+    ->  refuse("dispatchers ~w and ~w of the gang ~w are both on core ~w; members of a gang need distinct cores",
+               [A, B, Group, Core])
+    ;   true
+    ).
+
+%   Those that ask for most real time choose first, while there is most room.
+
+hardest_first(Requests, Ordered) :-
+    findall(Less-Request,
+            ( member(Request, Requests),
+              Request = request(_, _, Phases),
+              request_utilisation(Phases, Utilisation),
+              Less is -Utilisation
+            ),
+            Keyed0),
+    sort(Keyed0, Keyed),                % and by dispatcher among equals
+    pairs_values(Keyed, Ordered).
+
+request_utilisation(Phases, Utilisation) :-
+    maplist(phase_tasks, Phases, Tasks),
+    demand_utilisation(demand(new, Tasks), Utilisation, _).
+
+%   request_class(+Request, -Class): what matters of a request for whether it fits; `easy` always does.
+
+request_class(Request, Class) :-
+    (   hard(Request)
+    ->  Request = request(_, _, Phases),
+        maplist(phase_tasks, Phases, Tasks),
+        Class = tasks(Tasks)
+    ;   Class = easy
+    ).
+
+%   greedy(+Classed, +Candidates, +Policy, -Choices): each dispatcher in turn takes the cheapest core.
+
+greedy([], _, _, []).
+greedy([Class-Request|Classed], Candidates, Policy,
+       [choice(Dispatcher, Core, Policy, Cost, Alternatives, Forbidden)|Choices]) :-
+    Request = request(Dispatcher, Group, Phases),
+    apart(Request, Candidates, Apart),
+    with_room(Class, Apart, Roomy0),
+    (   Roomy0 == [],
+        policy_shortage(Policy, reduce)
+    ->  Roomy = Apart
+    ;   Roomy = Roomy0
+    ),
+    ranking(Policy, Dispatcher, Roomy, Ranking),
+    (   Ranking = [Cost-Core|Others]
+    ->  true
+    ;   nowhere(Policy, Request, Class, Candidates, Apart, Roomy)
+    ),
+    best_others(Others, Alternatives),
+    forbidden_counts(Candidates, Apart, Roomy, Ranking, Forbidden),
+    note_choice(Dispatcher, Core, Phases),
+    note_group(Group, Core),
+    greedy(Classed, Candidates, Policy, Choices).
+
+best_others(Others, Alternatives) :-
+    (   Others = [CostA-A, CostB-B, CostC-C|_]
+    ->  Alternatives = [A-CostA, B-CostB, C-CostC]
+    ;   findall(Core-Cost, member(Cost-Core, Others), Alternatives)
+    ).
+
+forbidden_counts(Candidates, Apart, Roomy, Ranking, forbidden(ByPolicy, NoRoom, SameGang)) :-
+    maplist(length, [Candidates, Apart, Roomy, Ranking], [All, Distinct, Free, Ranked]),
+    ByPolicy is Free - Ranked,
+    NoRoom is Distinct - Free,
+    SameGang is All - Distinct.
+
+apart(Request, Candidates, Apart) :-
+    (   ganged(Request)
+    ->  Request = request(_, Group, _),
+        exclude(group_core(Group), Candidates, Apart)
+    ;   Apart = Candidates
+    ).
+
+with_room(easy, Cores, Cores) :- !.
+with_room(Class, Cores, Roomy) :-
+    include(has_room(Class), Cores, Roomy).
+
+has_room(Class, Core) :-
+    (   room(Class, Core, Known)
+    ->  Known == yes
+    ;   Class = tasks(Phases),
+        demands_with(Core, Phases, Demands),
+        ( fits(Demands) -> Room = yes ; Room = no ),
+        assertz(room(Class, Core, Room)),
+        Room == yes
+    ).
+
+%   demands_with(+Core, +Tasks, -Demands): the demands of Core if a dispatcher with these tasks is added
+%   to those that the domain being placed has there.
+
+demands_with(Core, Tasks, [demand(new, Together)|Demands]) :-
+    shortage_basis(Basis),
+    core_demands(Core, Basis, Demands),
+    findall(Phases, taken(Core, Phases), Taken),
+    foldl(merge_phases, Taken, Tasks, Together).
+
+merge_phases(Phases, Tasks0, Tasks) :-
+    maplist(phase_tasks, Phases, Own),
+    maplist(append, Own, Tasks0, Tasks).
+
+shortage_basis(Basis) :-
+    policy_in_use(Policy),
+    (   policy_shortage(Policy, reduce)
+    ->  Basis = asked
+    ;   Basis = granted
+    ).
+
+start_decision :-
+    end_decision,
+    begin_loads.
+
+end_decision :-
+    retractall(group_core(_, _)),
+    retractall(room(_, _, _)),
+    retractall(taken(_, _)),
+    end_loads.
+
+note_choice(Dispatcher, Core, Phases) :-
+    assertz(taken(Core, Phases)),
+    retractall(room(_, Core, _)),
+    load_added(Dispatcher, Core, Phases).
+
+note_group(Group, Core) :-
+    assertz(group_core(Group, Core)).
+
+%   The policy takes the whole decision; its word is checked.
+
+policy_placement(Policy, Requests, Candidates, Choices) :-
+    maplist(request_dispatcher, Requests, Dispatchers),
+    policy_place(Policy, Dispatchers, Candidates, Pairs0),
+    sort(Pairs0, Pairs),
+    (   pairs_keys_values(Pairs, Dispatchers, Cores),
+        subset(Cores, Candidates)
+    ->  true
+    ;   refuse("policy ~w: place/3 gave no core to some dispatcher, or one that is not there", [Policy])
+    ),
+    maplist(placed_by(Policy), Requests, Cores, Choices).
+
+request_dispatcher(request(Dispatcher, _, _), Dispatcher).
+
+placed_by(Policy, request(Dispatcher, _, Phases), Core,
+          choice(Dispatcher, Core, Policy, Cost, [], forbidden(0, 0, 0))) :-
+    (   ranking(Policy, Dispatcher, [Core], [Cost-Core])
+    ->  true
+    ;   Cost = 0.0
+    ),
+    note_choice(Dispatcher, Core, Phases).
+
+nowhere(Policy, request(Dispatcher, Group, _), Class, Candidates, Apart, Roomy) :-
+    (   Roomy = [_|_]
+    ->  refuse("policy ~w forbids every core to dispatcher ~w", [Policy, Dispatcher])
+    ;   Apart == []
+    ->  length(Candidates, Count),
+        refuse("the gang ~w has more members than the machine's ~w cores", [Group, Count])
+    ;   Class = tasks(Tasks),
+        roomiest(Apart, Core),
+        demands_with(Core, Tasks, Demands),
+        shortfall(Demands, Shortfall),
+        shortfall_text(Core, Demands, Shortfall, Text),
+        refuse("no core has room for dispatcher ~w: ~s", [Dispatcher, Text])
+    ).
+
+roomiest(Cores, Core) :-
+    findall(Utilisation-Each,
+            ( member(Each, Cores),
+              shortage_basis(Basis),
+              core_demands(Each, Basis, Demands),
+              demands_utilisation(Demands, Exact),
+              Utilisation is float(Exact)
+            ),
+            Pairs),
+    sort(Pairs, [_-Core|_]).

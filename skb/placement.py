@@ -1,0 +1,209 @@
+"""The placement controller's Python side: a request in, a `Placement` out.
+
+What is decided, and why, is said by rules/placement.pl and the policies; here a decision is one question to
+the knowledge base, and its answer becomes plain data for the kernel's planners. All times are integer
+nanoseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from skb.engine import LimitExceeded, RuleError, SkbError
+from skb.facts import Compound, Term, Text
+from skb.knowledge import KnowledgeBase
+
+DECISION_INFERENCES = 500_000_000
+"""What a decision may take: 64 dispatchers on 256 cores take about a thousandth of it."""
+
+
+class PlacementError(SkbError):
+    """A request the placement controller refuses, or a manifest it cannot read; one line for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class BestEffort:
+    """A share of what real time leaves, in proportion to `weight` (a manifest's B line)."""
+
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hard:
+    """`wcet_ns` in every period, by `deadline_ns` after each release (H and G lines).
+
+    The first release is `release_ns` after the change into the phase began. With `gang` all dispatchers of
+    the group have the same parameters, on distinct cores.
+    """
+
+    wcet_ns: int
+    period_ns: int
+    deadline_ns: int
+    release_ns: int
+    gang: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Soft:
+    """`wcet_ns` in every period, where there is time for it (a manifest's S line)."""
+
+    wcet_ns: int
+    period_ns: int
+
+
+Parameters = BestEffort | Hard | Soft
+"""What a dispatcher gets in one phase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A dispatcher's core, and its parameters by phase."""
+
+    dispatcher: int
+    core: int
+    phases: tuple[Parameters, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A decision: where each dispatcher of `domain` runs (in order of dispatchers), and what it gets.
+
+    `cost` is the policy's, summed over the dispatchers; `inferences` is what the decision took. `changed`
+    holds (domain, dispatcher, core, phases) of running dispatchers whose parameters are others from now on.
+    """
+
+    domain: int
+    manifest: int | None
+    assignments: tuple[Assignment, ...]
+    policy: str
+    cost: float
+    inferences: int
+    changed: tuple[tuple[int, int, int, tuple[Parameters, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A placement policy and what it says of itself."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a dispatcher is on `core`: its `cost` for the policy, and (core, cost) of the next best.
+
+    `policy` is `given` where the user named the cores. Out of the question were so many cores: forbidden by
+    the policy, without room, and taken by another member of the gang.
+    """
+
+    dispatcher: int
+    core: int
+    policy: str
+    cost: float
+    alternatives: tuple[tuple[int, float], ...]
+    forbidden: int
+    without_room: int
+    same_gang: int
+
+
+class PlacementController:
+    """Places domains on the cores of the machine that `kb` holds, by the rules of a policy."""
+
+    def __init__(self, kb: KnowledgeBase, policy: str = "load_balance") -> None:
+        self._kb = kb
+        self.policy = ""
+        self.use(policy)
+
+    def place(
+        self, domain: int, dispatchers: int, *, cores: Sequence[int] = (), manifest: str | None = None,
+        manifest_name: str = "manifest", coordinator: int = 0,
+    ) -> Placement:
+        """Place `domain`; without a manifest it has the single phase BestEffort(1).
+
+        `cores` says where: dispatcher i on the i-th, from the start again where there are fewer. `manifest`
+        is text, called `manifest_name` in errors and numbered after the core `coordinator`. PlacementError
+        where it cannot be done; then nothing has changed.
+        """
+        bind: dict[str, Term] = {
+            "Policy": self.policy, "Domain": domain, "N": dispatchers,
+            "Cores": tuple(cores) if cores else "any",
+            "Text": "none" if manifest is None else Text(manifest), "Coordinator": coordinator,
+        }
+        found = self._decide(
+            "placement:request(Policy, Domain, N, Cores, Text, Coordinator, Answer)", bind, manifest_name
+        )
+        number, inferences, decision = found["Answer"].args
+        policy, cost, assignments, changes = decision.args
+        return Placement(
+            domain,
+            None if number == "none" else number,
+            tuple(Assignment(a.args[0], a.args[1], _phases(a.args[2])) for a in assignments),
+            policy, cost, inferences,
+            tuple((*c.args[:3], _phases(c.args[3])) for c in changes),
+        )
+
+    def release(self, domain: int) -> None:
+        """The domain is gone: its cores and its manifest are free. No harm if it was placed nowhere."""
+        self._decide("placement:release(Domain)", {"Domain": domain})
+
+    def phase_changed(self, domain: int, phase: int) -> None:
+        """The domain is in another phase now."""
+        self._decide("placement:change_phase(Domain, Phase)", {"Domain": domain, "Phase": phase})
+
+    def explain(self, domain: int) -> tuple[Reason, ...]:
+        """Why each dispatcher of the domain is where it is, in their order."""
+        found = self._kb.once("placement:explain(Domain, Reasons)", {"Domain": domain})
+        if found is None:
+            raise PlacementError(f"domain {domain} is placed nowhere")
+        return tuple(_reason(reason) for reason in found["Reasons"])
+
+    def policies(self) -> list[Policy]:
+        """The policies there are, by name."""
+        found = self._decide("policy:policies(Policies)", {})
+        return [Policy(policy.args[0], str(policy.args[1])) for policy in found["Policies"]]
+
+    def use(self, policy: str) -> None:
+        """Decide by that policy from now on; PlacementError if there is none of that name."""
+        self._decide("policy:use_policy(Name)", {"Name": policy})
+        self.policy = policy
+
+    def _decide(self, goal: str, bind: Mapping[str, Term], manifest_name: str = "manifest") -> dict[str, Any]:
+        try:
+            found = self._kb.once(goal, bind, inferences=DECISION_INFERENCES)
+        except LimitExceeded:
+            raise
+        except RuleError as error:
+            where = f"{manifest_name}:" if error.kind == "manifest_error" else ""
+            raise PlacementError(f"{where}{error}") from None
+        if found is None:
+            raise PlacementError(f"the rules gave no answer to {goal}")
+        return found
+
+
+def _phases(terms: Sequence[Compound]) -> tuple[Parameters, ...]:
+    return tuple(_parameters(term) for term in terms)
+
+
+def _parameters(term: Compound) -> Parameters:
+    numbers: tuple[Any, ...] = term.args
+    match term.name:
+        case "best_effort":
+            return BestEffort(*numbers)
+        case "soft":
+            return Soft(*numbers)
+        case "hard" | "gang":
+            wcet, period, deadline, release = numbers
+            return Hard(wcet, period, deadline, release, term.name == "gang")
+    raise PlacementError(f"the rules gave parameters of no known kind: {term.name}")
+
+
+def _reason(term: Compound) -> Reason:
+    arguments: tuple[Any, ...] = term.args
+    dispatcher, core, policy, cost, alternatives, forbidden = arguments
+    return Reason(
+        dispatcher, core, policy, cost, tuple((other.args[0], other.args[1]) for other in alternatives),
+        *forbidden.args,
+    )
