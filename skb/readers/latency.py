@@ -72,6 +72,7 @@ def read(data: bytes, name: str, unit: str | None = None) -> list[Fact]:
         raise DumpError(
             f"{name}:1", f"{len(rows)} rows, {width} columns: at most {LARGEST_CORES} cores are read"
         )
+    _refuse_prose(rows[0], name)
     _refuse_broken_rows(rows, name)
     cores, body, stated = _matrix(rows, name, stated)
     matrix = [_values(line, cells, width - len(cores) + 1, name) for line, cells in body]
@@ -156,15 +157,11 @@ def _matrix(rows: list[_Row], name: str, unit: str) -> tuple[list[int], list[_Ro
             if found is not None:
                 said = _UNIT_IN_CORNER.search(corner) if split is _with_header_and_names else None
                 if split is _bare:
+                    _refuse_names(rows, name)
                     _refuse_open_triangle(rows, name)
                 return *found, _UNITS[said[1].lower()] if said else unit
-    line, cells = rows[0]
-    word = next((cell for cell in cells if _is_word(cell) and not _LABEL.fullmatch(cell)), None)
-    if word is not None and len(cells) == 1:
-        hint = "; run core-to-core-latency with --csv" if word.startswith("Num cores") else ""
-        raise DumpError(f"{name}:{line}:1", f"'{word[:40]}' is no latency: not a matrix of numbers{hint}")
     raise DumpError(
-        f"{name}:{line}",
+        f"{name}:{rows[0][0]}",
         f"not a latency matrix: {len(rows)} rows, {width} columns, and no names that make it square",
     )
 
@@ -212,6 +209,22 @@ def _with_names(rows: list[_Row]) -> _Split | None:
 
 def _bare(rows: list[_Row]) -> _Split | None:
     return (list(range(len(rows))), rows) if len(rows[0][1]) == len(rows) else None
+
+
+def _refuse_prose(first: _Row, name: str) -> None:
+    line, cells = first
+    if len(cells) == 1 and _is_word(cells[0]) and not _LABEL.fullmatch(cells[0]):
+        hint = "; run core-to-core-latency with --csv" if cells[0].startswith("Num cores") else ""
+        raise DumpError(f"{name}:{line}:1", f"'{cells[0][:40]}' is no latency: not a matrix of numbers{hint}")
+
+
+def _refuse_names(rows: list[_Row], name: str) -> None:
+    for line, cells in rows:
+        for column, cell in enumerate(cells, 1):
+            match = _LABEL.fullmatch(cell)
+            if match and match[1]:
+                what = f"'{cell}' names a core twice, or rows and columns name different cores"
+                raise DumpError(f"{name}:{line}:{column}", what)
 
 
 def _refuse_broken_rows(rows: list[_Row], name: str) -> None:
