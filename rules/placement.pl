@@ -4,7 +4,8 @@
             request/7,                  % +Policy, +Domain, +Dispatchers, +Cores, +Text, +Coordinator, -Answer
             release/1,                  % +Domain
             change_phase/2,             % +Domain, +Phase
-            explain/2                   % +Domain, -Reasons
+            explain/2,                  % +Domain, -Reasons
+            rehearse/0
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
@@ -54,7 +55,7 @@ place(Domain, Dispatchers, Cores, Manifest, Placement) :-
     prepare_topology,
     requests(Manifest, Dispatchers, Requests),
     policy_in_use(Policy),
-    transaction(( choose(Cores, Requests, Policy, Choices),
+    atomically(( choose(Cores, Requests, Policy, Choices),
                   grant(Domain, Policy, Requests, Choices, Assignments, Changes),
                   state(Domain, Manifest)
                 )),
@@ -73,7 +74,7 @@ choice_cost(choice(_, _, _, Cost, _, _), Cost).
 request(Policy, Domain, Dispatchers, Cores, Text, Coordinator, answer(Manifest, Inferences, Placement)) :-
     prepare_topology,
     statistics(inferences, Before),
-    transaction(( use_policy(Policy),
+    atomically(( use_policy(Policy),
                   (   Text == none
                   ->  Manifest = none
                   ;   submit(Coordinator, Text, Manifest)
@@ -218,7 +219,7 @@ state(Domain, Manifest) :-
 %   Domain is placed nowhere, and its manifest is forgotten unless another domain runs by it.
 
 release(Domain) :-
-    transaction(( findall(Manifest, facts:domain_manifest(Domain, Manifest), Manifests),
+    atomically(( findall(Manifest, facts:domain_manifest(Domain, Manifest), Manifests),
                   maplist(withdraw(placement),
                           [ allocation(Domain, _, _),
                             granted(Domain, _, _, _, _),
@@ -243,7 +244,7 @@ change_phase(Domain, Phase) :-
     ->  refuse("domain ~w is not placed", [Domain])
     ;   \+ facts:granted(Domain, _, Phase, _, _)
     ->  refuse("domain ~w has no phase ~w", [Domain, Phase])
-    ;   transaction(( withdraw(placement, domain_phase(Domain, _)),
+    ;   atomically(( withdraw(placement, domain_phase(Domain, _)),
                       load_facts(placement, [domain_phase(Domain, Phase)])
                     ))
     ).
@@ -261,3 +262,34 @@ explain(Domain, Reasons) :-
             Reasons0),
     Reasons0 = [_|_],
     sort(Reasons0, Reasons).
+
+%!  rehearse is det.
+%
+%   Every shipped policy has decided once, on a machine that is forgotten again. Libraries resolve some of their
+%   own calls when they are first made, which takes a few inferences; as a decision's inferences are
+%   simulated time, the first one of a session must not differ from the next.
+
+rehearse :-
+    policies(Policies),
+    forall(member(policy(Policy, _), Policies), rehearse(Policy)).
+
+rehearse(Policy) :-
+    snapshot(( rehearsal_machine,
+               request(Policy, 1, 2, any, none, 0, _),
+               request(Policy, 2, 2, any, "B 1\nG 1.5 10 5 80 # gang\nH 3 10 8 auto\nS 1 10\n", 0, _),
+               change_phase(2, 1),
+               release(2)
+             )),
+    catch(snapshot(( rehearsal_machine,
+                     request(Policy, 1, 3, any, "H 7 10 8\n", 0, _),
+                     request(Policy, 2, 4, [0, 1, 2, 3], "group a 0-1\nH 8 10\ngroup b\nB 2\n", 0, _)
+                   )),
+          error(placement_error(_), _),
+          true).
+
+rehearsal_machine :-
+    findall(cpu_thread(Core, Package, 0, Thread),
+            ( member(Core, [0, 1, 2, 3]), Package is Core // 2, Thread is Core mod 2 ),
+            Facts),
+    forget_machine,
+    load_facts(boot, [ht_link(0, 1), cost(timeslice, 1, ms, "")|Facts]).

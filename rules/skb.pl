@@ -21,3 +21,4 @@ loaded into modules of their own, which import from this one.
 :- add_import_module(skb, facts, start).
 
 :- policy:load_shipped.
+:- placement:rehearse.

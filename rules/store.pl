@@ -9,7 +9,8 @@
             fact_source/2,              % ?Fact, ?Source
             contradiction/4,            % ?Fact, ?Source, ?Other, ?OtherSource
             precedence/1,               % -Sources
-            generation/1                % -Generation
+            generation/1,               % -Generation
+            atomically/1                % :Goal
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
@@ -126,7 +127,7 @@ inline_check(Type, Value, (integer(Value), Value >= 0)) :-
 
 load_facts(Source, Facts) :-
     layer_of(Source, Rank, Layer),
-    transaction(( add_runs(Facts, Source, Rank, Layer), changed(Source) )).
+    atomically(( add_runs(Facts, Source, Rank, Layer), changed(Source) )).
 
 %   Facts of one predicate that follow each other are taken together.
 
@@ -352,7 +353,7 @@ remove_wrong(Layer, Rank, Pattern) :-
 %   The user says Fact, in place of what the user said of its key before.
 
 assert_fact(Fact) :-
-    transaction(( (   callable(Fact),
+    atomically(( (   callable(Fact),
                       key_pattern(Fact, Key),
                       Fact \= wrong(_)
                   ->  remove(user, facts_user, Key)
@@ -374,11 +375,11 @@ retract_fact(Pattern) :-
     ),
     (   Pattern = wrong(Wrong)
     ->  \+ \+ facts:wrong(Wrong),
-        transaction(( forall(layer(_, Rank, Layer), remove_wrong(Layer, Rank, Wrong)),
+        atomically(( forall(layer(_, Rank, Layer), remove_wrong(Layer, Rank, Wrong)),
                       changed(user)
                     ))
     ;   \+ \+ facts:Pattern,
-        transaction(( layer(user, Rank, Layer),
+        atomically(( layer(user, Rank, Layer),
                       remove(user, Layer, Pattern),
                       (   \+ \+ facts:Pattern
                       ->  add_wrong(Pattern, user, Rank, Layer)
@@ -395,7 +396,7 @@ retract_fact(Pattern) :-
 withdraw(Source, Pattern) :-
     layer_of(Source, Rank, Layer),
     must_be_declared(Pattern),
-    transaction(( (   Pattern = wrong(Wrong)
+    atomically(( (   Pattern = wrong(Wrong)
                   ->  remove_wrong(Layer, Rank, Wrong)
                   ;   remove(Source, Layer, Pattern)
                   ),
@@ -408,7 +409,7 @@ withdraw(Source, Pattern) :-
 
 forget(Source) :-
     layer_of(Source, Rank, Layer),
-    transaction(( remove_wrong(Layer, Rank, _),
+    atomically(( remove_wrong(Layer, Rank, _),
                   forall(( held(Name, Arity, _),
                            functor(Any, Name, Arity)
                          ),
@@ -421,7 +422,7 @@ forget(Source) :-
 %   There are no facts: no machine's, no user's, no placement.
 
 forget_machine :-
-    transaction(( forall(key_pattern(Fact, _),
+    atomically(( forall(key_pattern(Fact, _),
                          ( retractall(facts:Fact),
                            forall(layer(_, _, Layer), retractall(Layer:Fact))
                          )),
@@ -477,6 +478,20 @@ contradiction(Fact, Source, Other, OtherSource) :-
 same_but_labels(Fact, Other) :-
     label_pattern(Fact, Relabelled),
     Relabelled = Other.
+
+%!  atomically(:Goal) is semidet.
+%
+%   Once Goal has succeeded, all its changes are there; if it fails or raises, none of them. Within another
+%   transaction Goal is part of that one, whose failure undoes it: nested transactions of SWI-Prolog 9.0.4
+%   make facts reappear that were added in an outer one, removed in an inner one, and rolled back.
+
+:- meta_predicate atomically(0).
+
+atomically(Goal) :-
+    (   current_transaction(_:_)
+    ->  once(Goal)
+    ;   transaction(Goal)
+    ).
 
 %!  generation(-Generation) is det.
 %
