@@ -211,14 +211,60 @@ fact(bridge,
      [ bus_type:oneof([pci, pcie]), address:addr, vendor:id, device:id, class:id, subclass:id,
        interface:id, secondary:term
      ],
-     [address], [pci, hwloc],
+     [address], [pci, sysfs, hwloc],
      "a PCI bridge to the bus secondary(Bus)").
 fact(bar,
      [ address:addr, number:id, base:address, size:bytes, space:oneof([mem, io, vf]),
        prefetchable:oneof([prefetchable, nonprefetchable]), bits:oneof([32, 64])
      ],
-     [address, number], [pci],
+     [address, number], [pci, sysfs],
      "a base address register of a PCI function").
+fact(expansion_rom, [address:addr, base:address, size:bytes], [address], [pci, sysfs],
+     "the expansion ROM of a PCI function; size 0: the dump does not tell").
+fact(bridge_buses, [address:addr, primary:id, secondary:id, subordinate:id], [address], [pci, sysfs],
+     "the buses above, below and farthest below a bridge").
+fact(bridge_window, [address:addr, space:oneof([mem, prefetchable, io]), base:address, limit:address],
+     none, [pci, sysfs],
+     "a bridge passes those addresses on to the bus behind it, both ends included").
+fact(device_revision, [address:addr, revision:id], [address], [pci, sysfs],
+     "the revision of a PCI function").
+fact(device_header, [address:addr, type:id, multifunction:flag], [address], [pci, sysfs],
+     "the header of a PCI function: 0 device, 1 bridge, 2 CardBus bridge; whether its device has more functions").
+fact(device_subsystem, [address:addr, vendor:id, device:id], [address], [pci, sysfs],
+     "the board that a PCI function is on").
+fact(device_description, [address:addr, description:label(text)], [address], [pci],
+     "what the dump calls the function").
+fact(device_driver, [address:addr, driver:label(text)], [address], [pci],
+     "the driver that the operating system had for the function").
+fact(device_interrupt_line, [address:addr, line:id], [address], [pci, sysfs],
+     "the interrupt line that the firmware wrote into the function").
+fact(device_irq, [address:addr, irq:id], [address], [pci],
+     "the number that the operating system gave the function's interrupt").
+fact(device_msi, [address:addr, vectors:count, enabled:flag, bits:oneof([32, 64]), maskable:flag],
+     [address], [pci, sysfs],
+     "the function can signal so many interrupts by message (MSI)").
+fact(device_msix, [address:addr, vectors:count, enabled:flag], [address], [pci, sysfs],
+     "the function has a table of so many interrupt messages (MSI-X)").
+fact(device_msix_table, [address:addr, table_bar:id, table_offset:bytes, pending_bar:id, pending_offset:bytes],
+     [address], [pci, sysfs],
+     "where the MSI-X table and its pending bits are: base address register and offset").
+fact(pci_capability, [address:addr, name:term, offset:bytes], [address, offset], [pci, sysfs],
+     "a capability of a PCI function; those from offset 256 on are extended ones").
+fact(device_port, [address:addr, kind:atom], [address], [pci, sysfs],
+     "what the function is on PCI Express: endpoint, root_port, upstream_port, ...").
+fact(device_link, [address:addr, state:oneof([capability, status]), megatransfers_per_second:count, lanes:count],
+     [address, state], [pci, sysfs],
+     "the function's PCI Express link, at most and as it is; 0 and 0: it is down").
+fact(ht_node, [address:addr, node:id, nodes:count], [address], [pci, sysfs],
+     "the northbridge is that HyperTransport node of so many (AMD F0x60)").
+fact(ht_route, [node:id, to:id, request:count, response:count, broadcast:count], [node, to], [pci, sysfs],
+     "ports, as bit masks (1 itself, 2 << L link L), that messages of a node take to another (AMD F0x40)").
+fact(ht_port, [node:id, link:id, kind:oneof([coherent, noncoherent])], [node, link], [pci, sysfs],
+     "a HyperTransport link of a node is connected: to a node, or to I/O (AMD F0x98)").
+fact(ht_dram, [node:id, base:address, limit:address], none, [pci, sysfs],
+     "the northbridges send those addresses to the memory of that node, both ends included (AMD F1x40)").
+fact(ht_bus, [node:id, link:id, first:id, last:id], none, [pci, sysfs],
+     "the northbridges send those PCI buses to that link of that node (AMD F1xE0)").
 fact(rootcomplex_addr, [package:term, address:addr], none, [pci],
      "the PCI root at that address hangs off that package").
 
@@ -232,14 +278,14 @@ fact(node_local_core, [node:id, core:core], none, [sysfs, hwloc],
      "the node's memory is local to the core, though the core is in another node or the node has no cores").
 fact(cpu_online, [core:core, online:flag], [core], [sysfs],
      "whether the kernel runs the core; only cores on line have a place in the machine").
-fact(device_node, [address:addr, node:id], [address], [sysfs, hwloc],
+fact(device_node, [address:addr, node:id], [address], [pci, sysfs, hwloc],
      "the PCI function is attached to that NUMA node").
 fact(cpu_capacity, [core:core, capacity:count], [core], [sysfs, hwloc],
      "the core's compute capacity; the largest of a machine is 1024").
 
 % -- hwloc
 
-fact(device_link_speed, [address:addr, bandwidth:megabytes_per_second], [address], [hwloc],
+fact(device_link_speed, [address:addr, bandwidth:megabytes_per_second], [address], [pci, sysfs, hwloc],
      "the PCI Express link of the function is that fast").
 fact(node_attribute, [node:id, name:text, initiators:list, value:count], none, [hwloc],
      "a memory attribute of hwloc's other than latency and bandwidth, as seen from those cores").
