@@ -41,7 +41,7 @@ def from_mask(text: str) -> int:
                 and len(word) <= LARGEST_CPU // 4
             ):
                 return int(word, 16)
-            raise ValueError(f"'{word[:40]}' is no word of a mask of CPUs")
+            raise ValueError(f"{word[:40]!r} is no word of a mask of CPUs")
         digits.append(match[1].rjust(8, "0"))
     return int("".join(digits), 16)
 
@@ -58,11 +58,11 @@ def from_list(text: str) -> int:
     for part in text.split(",") if text else ():
         match = _RANGE.fullmatch(part.strip())
         if match is None:
-            raise ValueError(f"'{part[:40]}' is no CPU number or range")
+            raise ValueError(f"{part[:40]!r} is no CPU number or range")
         first = int(match[1])
         last = int(match[2] or first)
         if last < first or last > LARGEST_CPU:
-            raise ValueError(f"'{part[:40]}' is no range of CPUs up to {LARGEST_CPU}")
+            raise ValueError(f"{part[:40]!r} is no range of CPUs up to {LARGEST_CPU}")
         if match[3] is None:
             found |= (1 << last + 1) - (1 << first)
         else:

@@ -119,7 +119,7 @@ def _caches(objects: Sequence[Element], pus: int) -> Iterator[Cache]:
         level = element.size("depth")
         kind = _CACHE_KINDS.get(element.size("cache_type"))
         if kind is None:
-            raise element.error(f"cache_type='{element.get('cache_type')}' is none of 0, 1, 2")
+            raise element.error(f"cache_type={element.get('cache_type')!r} is none of 0, 1, 2")
         size, line = element.size("cache_size"), element.size("cache_linesize")
         ways = element.integer("cache_associativity") or 0
         if ways < 0:  # fully associative
@@ -223,7 +223,7 @@ def _float(element: Element, attribute: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value < 1e15:
-        raise element.error(f"{attribute}='{text[:40]}' is no latency")
+        raise element.error(f"{attribute}={text[:40]!r} is no latency")
     return value
 
 

@@ -33,17 +33,17 @@ def pci_facts(objects: Sequence[Element]) -> Iterator[Fact]:
             continue
         place = _BUSID.fullmatch(element.get("pci_busid") or "")
         if place is None:
-            raise element.error(f"pci_busid='{(element.get('pci_busid') or '')[:40]}' is no PCI address")
+            raise element.error(f"pci_busid={(element.get('pci_busid') or '')[:40]!r} is no PCI address")
         segment, *rest = (int(part, 16) for part in place.groups())
         address = compound("addr", *([segment] if segment else []), *rest)
         speed = _SPEED.fullmatch(element.get("pci_link_speed") or "0")
         if speed is None:
-            raise element.error(f"pci_link_speed='{(element.get('pci_link_speed') or '')[:40]}' is no speed")
+            raise element.error(f"pci_link_speed={(element.get('pci_link_speed') or '')[:40]!r} is no speed")
         megabytes = round(float(speed[0]) * 1000)
         identity = _TYPE.fullmatch(element.get("pci_type") or "")
         if identity is None:
             raise element.error(
-                f"pci_type='{(element.get('pci_type') or '')[:60]}' names no class and vendor"
+                f"pci_type={(element.get('pci_type') or '')[:60]!r} names no class and vendor"
             )
         code, vendor, device, interface = (int(part or "0", 16) for part in identity.groups())
         what = ("pcie" if megabytes else "pci", address, vendor, device, code >> 8, code & 0xFF, interface)

@@ -59,7 +59,7 @@ class Element:
         if text is None:
             return None
         if not _INTEGER.fullmatch(text):
-            raise self.error(f"{attribute}='{text[:40]}' is no number")
+            raise self.error(f"{attribute}={text[:40]!r} is no number")
         return int(text)
 
     def index(self, attribute: str = "os_index") -> int | None:

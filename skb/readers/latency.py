@@ -110,7 +110,7 @@ def _rows(text: str, name: str, unit: str | None) -> tuple[list[_Row], str]:
             if said:
                 unit = _UNITS.get(said[1].strip("()[].\"'").lower())
                 if unit is None:
-                    raise DumpError(f"{name}:{number}", f"unit '{said[1]}': a latency is in ns or cycles")
+                    raise DumpError(f"{name}:{number}", f"unit {said[1]!r}: a latency is in ns or cycles")
             line = line[: comment.start()]
         if line.strip():
             lines.append((number, line))
@@ -215,7 +215,7 @@ def _refuse_prose(first: _Row, name: str) -> None:
     line, cells = first
     if len(cells) == 1 and _is_word(cells[0]) and not _LABEL.fullmatch(cells[0]):
         hint = "; run core-to-core-latency with --csv" if cells[0].startswith("Num cores") else ""
-        raise DumpError(f"{name}:{line}:1", f"'{cells[0][:40]}' is no latency: not a matrix of numbers{hint}")
+        raise DumpError(f"{name}:{line}:1", f"{cells[0][:40]!r} is no latency: not a matrix of numbers{hint}")
 
 
 def _refuse_names(rows: list[_Row], name: str) -> None:
@@ -223,7 +223,7 @@ def _refuse_names(rows: list[_Row], name: str) -> None:
         for column, cell in enumerate(cells, 1):
             match = _LABEL.fullmatch(cell)
             if match and match[1]:
-                what = f"'{cell}' names a core twice, or rows and columns name different cores"
+                what = f"{cell!r} names a core twice, or rows and columns name different cores"
                 raise DumpError(f"{name}:{line}:{column}", what)
 
 
@@ -260,6 +260,6 @@ def _values(line: int, cells: list[str], first: int, name: str) -> list[Term | N
         value = float(cell) if _is_value(cell) else math.nan
         if not 0 <= value < math.inf:
             what = "negative" if value < 0 else "no number"
-            raise DumpError(f"{name}:{line}:{column}", f"'{cell[:40]}' is no latency: {what}")
+            raise DumpError(f"{name}:{line}:{column}", f"{cell[:40]!r} is no latency: {what}")
         values.append(int(value) if value.is_integer() else value)
     return values

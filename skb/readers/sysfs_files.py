@@ -43,7 +43,10 @@ _SYSTEM = (
 )  # fmt: skip
 """What is read of devices/system."""
 
-_OUTSIDE = ("devices/cpu_*/cpus", "bus/pci/devices/*/config", "bus/pci/devices/*/numa_node")
+_OUTSIDE = (
+    "devices/cpu_*/cpus",
+    *(f"bus/pci/devices/*/{file}" for file in ("config", "numa_node", "resource")),
+)
 _PROC = ("proc/cpuinfo", "proc/meminfo")
 
 
@@ -55,7 +58,7 @@ def _pattern(globs: tuple[str, ...]) -> str:
 
 
 _PCI = re.compile(
-    r"(?:bus/pci/devices|devices/(?:.*/)?pci[^/]*(?:/.*)?)/([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/(config|numa_node)\Z"
+    r"(?:bus/pci/devices|devices/(?:.*/)?pci[^/]*(?:/.*)?)/([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/(config|numa_node|resource)\Z"
 )
 """A file of a PCI function, under its bus or, where links are not kept, under its parents."""
 
@@ -131,7 +134,7 @@ class Tree:
         return self._parsed(path, self.outside(path), from_list)
 
     def functions(self) -> Iterator[tuple[str, dict[str, bytes]]]:
-        """The PCI functions by address, `0000:03:00.0`: the contents of their `config` and `numa_node`."""
+        """The PCI functions by address, `0000:03:00.0`: the contents of their files."""
         found: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
         for path, content in self._others.items():
             match = _PCI.match(path)
@@ -139,9 +142,9 @@ class Tree:
                 found[match[1]].setdefault(match[2], content)
         return iter(sorted(found.items()))
 
-    def error(self, path: str, what: str) -> DumpError:
-        """The error about a file below devices/system or /sys."""
-        return DumpError(f"{self._where}{path}", what)
+    def place(self, path: str) -> str:
+        """What errors call a file outside devices/system."""
+        return f"{self._where.split('/devices/system/')[0].rstrip('/')}/{path}"
 
     def _parsed(self, path: str, text: str | None, parse: Callable[[str], _T]) -> _T | None:
         if text is None:
@@ -149,7 +152,7 @@ class Tree:
         try:
             return parse(text)
         except ValueError as error:
-            raise self.error(path, str(error)) from None
+            raise DumpError(self._where + path, str(error)) from None
 
 
 def _text(content: bytes | None) -> str | None:
@@ -160,22 +163,27 @@ def _text(content: bytes | None) -> str | None:
 
 def _integer(text: str) -> int:
     if not _NUMBER.fullmatch(text):
-        raise ValueError(f"'{text[:40]}' is no number")
+        raise ValueError(f"{text[:40]!r} is no number")
     return int(text, 0) if text.startswith("0x") else int(text)
 
 
 def _natural(text: str) -> int:
     number = _integer(text)
     if number < 0:
-        raise ValueError(f"'{text[:40]}' is negative")
+        raise ValueError(f"{text[:40]!r} is negative")
     return number
 
 
 def _size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if match is None:
-        raise ValueError(f"'{text[:40]}' is no size")
+        raise ValueError(f"{text[:40]!r} is no size")
     return int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2].upper()]
+
+
+def _shown(path: str) -> str:
+    """A path from a dump as an error may show it, on one line."""
+    return path[:200].encode("unicode_escape").decode()
 
 
 def rooted(files: Mapping[str, bytes], name: str) -> Tree:
@@ -201,7 +209,7 @@ def rooted(files: Mapping[str, bytes], name: str) -> Tree:
         for path, content in paths.items():
             if path.startswith(top) and path[len(top) :].startswith(("proc/", "bus/", "devices/")):
                 others.setdefault(path[len(top) :], content)
-    return Tree(system, others, f"{name}/{inside}")
+    return Tree(system, others, f"{name}/{_shown(inside)}")
 
 
 def files_of(path: Path) -> dict[str, bytes]:
@@ -328,7 +336,7 @@ def _decompressed(data: bytes) -> BinaryIO:
 def _keep(tar: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, bytes], name: str) -> None:
     path = member.name
     if path.startswith("/") or ".." in path.split("/"):
-        raise DumpError(f"{name}/{path[:200]}", "a path that leads out of the tarball")
+        raise DumpError(f"{name}/{_shown(path)}", "a path that leads out of the tarball")
     path = str(PurePosixPath(path))
     if not (_WANTED.match(path) or _WANTED_PCI.match(path)):
         return

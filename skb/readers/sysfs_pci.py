@@ -1,7 +1,9 @@
 """PCI functions of a copied /sys: their configuration space, and the node they are next to.
 
 A part of the sysfs reader (sysfs.py). `config` holds the first 64, 256 or 4096 bytes of configuration
-space; the PCI reader makes facts of them. `numa_node` is -1 where the firmware does not tell.
+space, of which the PCI reader makes facts; `resource` the ranges of the BARs, a line each, which give the
+sizes that configuration space does not hold; `numa_node` is -1 where the firmware does not tell
+(Documentation/ABI/testing/sysfs-bus-pci, PCI/sysfs-pci.rst).
 """
 
 from __future__ import annotations
@@ -10,9 +12,12 @@ import re
 from collections.abc import Iterator
 
 from skb.facts import Fact, compound, fact
+from skb.readers import pci
 from skb.readers.sysfs_files import Tree
 
 _ADDRESS = re.compile(r"([0-9a-f]+):([0-9a-f]+):([0-9a-f]+)\.([0-7])")
+_RANGE = re.compile(rb"0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16}) 0x[0-9a-f]{1,16}")
+_BAR_SIZE = 3  # bar(Address, Number, Base, Size, ...)
 
 
 def pci_facts(tree: Tree) -> Iterator[Fact]:
@@ -23,6 +28,27 @@ def pci_facts(tree: Tree) -> Iterator[Fact]:
             continue
         segment, *rest = (int(part, 16) for part in match.groups())
         address = compound("addr", *([segment] if segment else []), *rest)
+        if "config" in files:
+            sizes = _bar_sizes(files.get("resource", b""))
+            where = tree.place(f"bus/pci/devices/{place}/config")
+            for found in pci.read_config(files["config"], address, where):
+                yield _sized(found, sizes) if found.name == "bar" else found
         node = re.fullmatch(rb"\s*([0-9]{1,9})\s*", files.get("numa_node", b""))
         if node:
             yield fact("device_node", address, int(node[1]))
+
+
+def _bar_sizes(resource: bytes) -> dict[int, int]:
+    sizes: dict[int, int] = {}
+    for number, line in enumerate(resource.splitlines()[:6]):
+        match = _RANGE.fullmatch(line.strip())
+        if match and int(match[2], 16) > int(match[1], 16):
+            sizes[number] = int(match[2], 16) - int(match[1], 16) + 1
+    return sizes
+
+
+def _sized(bar: Fact, sizes: dict[int, int]) -> Fact:
+    number, size = bar.args[1], bar.args[_BAR_SIZE]
+    if size == 0 and isinstance(number, int) and number in sizes:
+        return Fact(bar.name, (*bar.args[:_BAR_SIZE], sizes[number], *bar.args[_BAR_SIZE + 1 :]))
+    return bar
