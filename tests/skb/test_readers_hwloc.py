@@ -182,7 +182,7 @@ BOMB = """<?xml version="1.0"?>
         (BOMB, r"^hwloc.xml:2: the document type declares something itself"),
         (BOMB.replace("&b;", "0x1"), r"^hwloc.xml:2: the document type declares"),
         (f'{HEAD}<topology version="2.0"/>', r"^hwloc.xml:3: no PU"),
-        (MODERN.replace('"0x0000000c"', '"0xg"'), r"^hwloc.xml:19: <object>: cpuset: '0xg' is no word of a"),
+        (MODERN.replace('"0x0000000c"', '"0xg"'), r"^hwloc.xml:20: <object>: cpuset: '0xg' is no word of a"),
         (MODERN.replace('depth="2"', 'depth="deep"'), r"^hwloc.xml:14: <object>: depth='deep' is no number"),
         (MODERN.replace('cache_size="32768"', 'cache_size="-1"'), r"cache_size='-1' is negative"),
         (MODERN.replace(">0 8 <", ">0 8 9 <"), r"<distances2>: 2 objects, but 3 indexes and 4 values"),
