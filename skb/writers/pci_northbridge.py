@@ -76,33 +76,38 @@ def northbridges(
     address_map = _address_map(ports, buses, memory)
     found = []
     for node in range(nodes):
-        contents: tuple[tuple[tuple[int, bytes], ...], tuple[Capability, ...]]
-        for function in range(5):
-            contents = ((), ())
-            if function == 0:
-                registers = _routing(node, ports, parents, buses, cores_a_node)
-                contents = (registers, tuple(_link(ports[node], number) for number in range(MOST_LINKS)))
-            elif function == 1:
-                contents = (address_map, ())
-            elif function == 3:
-                contents = ((), (Capability(0x0F, b"\x10\x00", "Secure device <?>", offset=0xF0),))
-            found.append(
-                PciFunction(
-                    bus=0,
-                    device=_FIRST_DEVICE + node,
-                    function=function,
-                    vendor_id=AMD,
-                    device_id=0x1200 + function,
-                    class_code=_HOST_BRIDGE,
-                    multifunction=True,
-                    registers=contents[0],
-                    capabilities=contents[1],
-                    vendor_name="Advanced Micro Devices, Inc. [AMD]",
-                    device_name=_NAMES[function],
-                    size_bytes=4096 if any(offset >= 256 for offset, _ in contents[0]) else 256,
-                )
-            )
+        routing = _routing(node, ports, parents, buses, cores_a_node)
+        interfaces = tuple(_link(ports[node], number) for number in range(MOST_LINKS))
+        found += [
+            _function(node, 0, routing, interfaces),
+            _function(node, 1, address_map),
+            _function(node, 2),
+            _function(node, 3, (), (Capability(0x0F, b"\x10\x00", "Secure device <?>", offset=0xF0),)),
+            _function(node, 4),
+        ]
     return found
+
+
+def _function(
+    node: int,
+    function: int,
+    registers: tuple[tuple[int, bytes], ...] = (),
+    capabilities: tuple[Capability, ...] = (),
+) -> PciFunction:
+    return PciFunction(
+        bus=0,
+        device=_FIRST_DEVICE + node,
+        function=function,
+        vendor_id=AMD,
+        device_id=0x1200 + function,
+        class_code=_HOST_BRIDGE,
+        multifunction=True,
+        registers=registers,
+        capabilities=capabilities,
+        vendor_name="Advanced Micro Devices, Inc. [AMD]",
+        device_name=_NAMES[function],
+        size_bytes=4096 if any(offset >= 256 for offset, _ in registers) else 256,
+    )
 
 
 def _ports(nodes: int, links: Sequence[Sequence[int]], buses: Sequence[BusRange]) -> list[dict[int | None, int]]:
