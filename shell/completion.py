@@ -45,14 +45,14 @@ class CommandCompleter(Completer):
     def _candidates(self, command: Command, words: list[str], word: str) -> Iterator[tuple[str, str]]:
         """What may stand at `word`: the value of the option before it, an option, or an argument."""
         before = words[1:] if word == "" else words[1:-1]
-        options = {flag: p for p in command.click.params if isinstance(p, click.Option) for flag in p.opts}
+        options = {flag: p for p in command.parser.params if isinstance(p, click.Option) for flag in p.opts}
         if before and before[-1] in options and not options[before[-1]].is_flag:
             yield from self._named(options[before[-1]].metavar or "", word)
             return
         if word.startswith("-"):
             yield from ((flag, option.metavar or "") for flag, option in options.items())
             return
-        arguments = [p for p in command.click.params if isinstance(p, click.Argument)]
+        arguments = [p for p in command.parser.params if isinstance(p, click.Argument)]
         given = sum(1 for i, w in enumerate(before) if w not in options and (i == 0 or before[i - 1] not in options))
         if arguments:
             argument = arguments[min(given, len(arguments) - 1)]

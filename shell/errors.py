@@ -9,3 +9,11 @@ class ShellError(Exception):
 
 class UsageError(ShellError):
     """A command was called wrongly."""
+
+
+class TextError(ShellError):
+    """Input that is no UTF-8 text; `where` is its name and line."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"{where}: not UTF-8 text")
+        self.where = where

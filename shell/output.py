@@ -10,9 +10,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
+
+_PLAIN_WIDTH = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Result:
     """The outcome of a command: `data` for machines; `show` for people; `remark` for standard error."""
 
     data: Any = None
-    show: Table | str | None = None
+    show: Table | str | Sequence[Table | str] | None = None
     remark: str = ""
 
 
@@ -50,10 +53,10 @@ class Printer:
 
     @property
     def width(self) -> int:
-        """Columns there are to draw in."""
-        if sys.stdout.isatty():
-            return max(40, os.get_terminal_size(sys.stdout.fileno()).columns)
-        return 100
+        """Columns there are to draw in: the terminal's, and 80 where there is none or it does not tell."""
+        if not sys.stdout.isatty():
+            return _PLAIN_WIDTH
+        return max(40, os.get_terminal_size(sys.stdout.fileno()).columns or _PLAIN_WIDTH)
 
     def result(self, command: str, result: Result) -> None:
         """Print what a command returned."""
@@ -61,47 +64,78 @@ class Printer:
             print(json.dumps({"command": command, "ok": True, "result": result.data}), flush=True)
             return
         if result.remark:
-            print(result.remark, file=sys.stderr, flush=True)
-        if isinstance(result.show, Table):
-            if self.fancy:
-                _rich_table(result.show)
+            print(printable(result.remark), file=sys.stderr, flush=True)
+        parts = [result.show] if isinstance(result.show, Table | str) else result.show or ()
+        for part in parts:
+            if isinstance(part, Table):
+                self._table(part)
             else:
-                sys.stdout.write(plain_table(result.show))
-        elif result.show is not None:
-            sys.stdout.write(result.show if result.show.endswith("\n") else result.show + "\n")
+                sys.stdout.write(printable(part) if part.endswith("\n") else printable(part) + "\n")
         sys.stdout.flush()
+
+    def _table(self, table: Table) -> None:
+        if self.fancy:
+            _rich_table(table)
+        else:
+            sys.stdout.write(plain_table(table))
 
     def error(self, command: str, where: str, message: str) -> None:
         """Print why a command failed: `where: command: message`, one line, on standard error."""
-        message = " ".join(message.split())
+        message = printable(" ".join(message.split()))
         if self.as_json:
             print(json.dumps({"command": command, "ok": False, "error": message, "where": where}), flush=True)
-        place = ": ".join(part for part in (where, command, message) if part)
+        place = ": ".join(part for part in (where, printable(command), message) if part)
         print(f"\x1b[31m{place}\x1b[0m" if self._red else place, file=sys.stderr, flush=True)
+
+    def stopped(self, command: str, where: str, message: str) -> None:
+        """A command failed because of one that has been reported: with JSON it has an object all the same."""
+        if self.as_json:
+            print(json.dumps({"command": command, "ok": False, "error": message, "where": where}), flush=True)
 
 
 def plain_table(table: Table) -> str:
     """The table as aligned text: two blanks between columns, none at the ends of lines."""
-    grid: list[Sequence[str]] = [table.columns, *table.rows]
-    widths = [max(len(row[i]) for row in grid) for i in range(len(table.columns))]
+    grid = [[printable(cell, "") for cell in row] for row in (table.columns, *table.rows)]
+    widths = [max(_columns(row[i]) for row in grid) for i in range(len(table.columns))]
     lines = []
     for row in grid:
-        cells = [
-            cell.rjust(width) if column in table.right else cell.ljust(width)
-            for cell, width, column in zip(row, widths, table.columns, strict=True)
-        ]
+        cells = []
+        for cell, width, column in zip(row, widths, table.columns, strict=True):
+            blanks = " " * (width - _columns(cell))
+            cells.append(blanks + cell if column in table.right else cell + blanks)
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines) + "\n"
+
+
+def printable(text: str, kept: str = "\n\t") -> str:
+    """The text with its control characters, but those `kept`, as escapes: data must not drive the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char in kept or unicodedata.category(char) not in ("Cc", "Cs") else ascii(char)[1:-1]
+        for char in text
+    )
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal the text takes: East Asian wide characters take two, accents none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
 
 
 def _rich_table(table: Table) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
+    from rich.text import Text
 
     made = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for column in table.columns:
-        made.add_column(column, justify="right" if column in table.right else "left", overflow="fold")
+        made.add_column(Text(column), justify="right" if column in table.right else "left", overflow="fold")
     for row in table.rows:
-        made.add_row(*(cell.replace("[", r"\[") for cell in row))
+        made.add_row(*(Text(printable(cell)) for cell in row))
     Console(highlight=False).print(made)

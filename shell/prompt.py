@@ -17,7 +17,7 @@ from shell.completion import CommandCompleter
 from shell.session import BatchFailed, Quit, Session
 
 
-def converse(session: Session) -> None:
+def converse(session: Session, no_color: bool = False) -> None:
     """Read commands and carry them out until the user leaves (quit, or Ctrl-D)."""
     reader: PromptSession[str] = PromptSession(
         history=_history(),

@@ -1,19 +1,22 @@
 """The one registry of commands: dispatch, help and completion all read it.
 
 A command is a function with click's options and arguments, registered with its group, a line of what it
-does, and an example that works. It is given the session and returns a `Result`; it prints nothing itself.
-A raw command takes the rest of its line as it stands, so that Prolog text keeps its quotes.
+does, and an example that works; its docstring says the rest. It is given the session and returns a
+`Result`; it prints nothing itself. A raw command takes the rest of its line as it stands, so that Prolog
+text keeps its quotes.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from shell import batch
 from shell.errors import ShellError, UsageError
 from shell.output import Result
 
@@ -34,43 +37,69 @@ class Command:
     group: str
     summary: str
     example: str
-    click: click.Command
+    parser: click.Command
     raw: str = ""
 
     @property
     def synopsis(self) -> str:
         """How it is written: `spawn [-n N] PROGRAM [ARG]...`."""
         pieces = [self.name]
-        for parameter in self.click.params:
+        for parameter in self.parser.params:
             if isinstance(parameter, click.Option):
                 flag = parameter.opts[0]
                 value = "" if parameter.is_flag else f" {parameter.metavar}"
                 pieces.append(f"[{flag}{value}]")
             else:
-                name = (parameter.metavar or parameter.name or "").upper()
+                name = parameter.metavar or (parameter.name or "").upper()
                 many = "..." if parameter.nargs == -1 else ""
                 pieces.append(f"{name}{many}" if parameter.required else f"[{name}]{many}")
         if self.raw:
             pieces.append(self.raw)
         return " ".join(pieces)
 
-    def call(self, session: Session, words: Sequence[str], rest: str) -> Result:
-        """Carry the command out. ShellError, or what the kernel and the SKB raise, where it cannot be."""
-        if self.raw:
-            words = _leading_options(self.click, words, rest)
-            rest = rest if not words else _after(rest, len(words))
+    @property
+    def details(self) -> str:
+        """What there is to say beyond the summary."""
+        return inspect.getdoc(self.parser.callback) or "" if self.parser.callback else ""
+
+    @property
+    def options(self) -> dict[str, click.Option]:
+        """The options, by flag."""
+        return {flag: p for p in self.parser.params if isinstance(p, click.Option) for flag in p.opts}
+
+    def call(self, session: Session, rest: str, variables: Mapping[str, str]) -> Result:
+        """Carry the command out, given the rest of its line.
+
+        ShellError, or what the kernel and the SKB raise, where it cannot be done.
+        """
+        options, text = self._leading_options(rest) if self.raw else (rest, "")
+        words = batch.words(options, variables)
         try:
-            context = self.click.make_context(self.name, list(words), resilient_parsing=False)
+            context = self.parser.make_context(self.name, words, resilient_parsing=False)
         except click.ClickException as error:
             message = error.format_message().rstrip(".")
             raise UsageError(f"{message[:1].lower()}{message[1:]}; usage: {self.synopsis}") from None
         arguments: dict[str, Any] = dict(context.params)
         if self.raw:
-            arguments["text"] = rest
-        assert self.click.callback is not None
-        result = self.click.callback(session, **arguments)
+            arguments["text"] = batch.raw_text(text, variables)
+        assert self.parser.callback is not None
+        result = self.parser.callback(session, **arguments)
         assert isinstance(result, Result)
         return result
+
+    def _leading_options(self, rest: str) -> tuple[str, str]:
+        """A raw command's line in two: the options at its front, and the text that follows them."""
+        text = rest
+        while text:
+            word, *after = text.split(None, 1)
+            flag, _, value = word.partition("=")
+            option = self.options.get(flag)
+            if option is None:
+                break
+            text = after[0] if after else ""
+            if not option.is_flag and not value:
+                text = (text.split(None, 1)[1:] or [""])[0]
+        return rest[: len(rest) - len(text)], text
 
 
 COMMANDS: dict[str, Command] = {}
@@ -82,14 +111,17 @@ def command(
 ) -> Callable[[Handler], Handler]:
     """Register a handler; click's own decorators below this one give its options and arguments.
 
-    `passes_on`: what follows the first argument belongs to a program, options and all.
+    `passes_on`: what follows the first argument is passed on as it stands, dashes and all.
     """
 
     def register(handler: Handler) -> Handler:
         parameters = list(reversed(getattr(handler, "__click_params__", [])))
         made = click.Command(
             name, params=parameters, callback=handler, add_help_option=False,
-            context_settings={"allow_interspersed_args": not passes_on},
+            context_settings={
+                "allow_interspersed_args": not passes_on,
+                "ignore_unknown_options": passes_on and not any(isinstance(p, click.Option) for p in parameters),
+            },
         )
         COMMANDS[name] = Command(name, group, summary, example, made, raw)
         return handler
@@ -105,21 +137,3 @@ def find(name: str) -> Command:
         hint = f"did you mean {near[0]}?" if near else "help lists them"
         raise ShellError(f"no command '{name}'; {hint}")
     return found
-
-
-def _leading_options(spoken: click.Command, words: Sequence[str], rest: str) -> list[str]:
-    """The options at the front of a raw command's words; all that follows is its text."""
-    options = {flag: p for p in spoken.params if isinstance(p, click.Option) for flag in p.opts}
-    taken: list[str] = []
-    remaining = rest.split()
-    while remaining and remaining[0] in options:
-        option = options[remaining[0]]
-        count = 1 if option.is_flag else 2
-        taken += remaining[:count]
-        remaining = remaining[count:]
-    return taken
-
-
-def _after(rest: str, words: int) -> str:
-    parts = rest.split(None, words)
-    return parts[words] if len(parts) > words else ""

@@ -5,14 +5,14 @@ The prompt, batch files, `-c` and a pipe share it, so that a command means the s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kernel.errors import KernelError
 from kernel.multikernel import Multikernel
 from shell import batch
-from shell.errors import ShellError
+from shell.errors import ShellError, TextError
 from shell.output import Printer, Result
 from shell.registry import find
 from skb import machine
@@ -34,7 +34,7 @@ class Quit(Exception):
 
 
 class BatchFailed(Exception):
-    """A command of a batch file failed and was reported; the batch ends."""
+    """A command of a batch file failed and was reported; the batch ends. Its text says where and what."""
 
 
 @dataclass(slots=True)
@@ -70,32 +70,41 @@ class Session:
     def execute(self, text: str) -> tuple[str, Result]:
         """Carry out one command line; its name and its result. Raises what `FAILURES` lists."""
         name, rest = batch.split_command(text)
-        command = find(name)
-        variables = self.variables()
-        if command.raw:
-            return name, command.call(self, [], batch.raw_text(rest, variables))
-        return name, command.call(self, batch.words(rest, variables), rest)
+        return name, find(name).call(self, rest, self.variables())
 
-    def perform(self, text: str, where: str) -> bool:
-        """Carry out a command line and print what came of it; False if it failed."""
+    def perform(self, text: str, where: str) -> str | None:
+        """Carry out a command line and print what came of it; None, or why it failed."""
         name = batch.split_command(text)[0]
         try:
             name, result = self.execute(text)
+            self.printer.result(name, result)
+        except BatchFailed as error:
+            self.printer.stopped(name, where, str(error))
+            return str(error)
+        except RecursionError:
+            # Python's readers and writers of JSON recurse; a term of thousands of levels is beyond them.
+            return self._failed(name, where, "the answer is nested too deeply to be shown; ask for a part of it")
         except FAILURES as error:
-            self.printer.error(name, where, str(error))
-            return False
-        self.printer.result(name, result)
-        return True
+            return self._failed(name, where, str(error))
+        except Exception as error:
+            error.add_note(": ".join(part for part in (where, name) if part))
+            raise
+        return None
 
-    def run_text(self, text: str, place: Place) -> None:
-        """Run the text of a batch file; BatchFailed at the first command that fails."""
+    def _failed(self, name: str, where: str, message: str) -> str:
+        self.printer.error(name, where, message)
+        return f"{where}: {name}: {message}"
+
+    def run_text(self, text: str | Iterable[str], place: Place) -> None:
+        """Run the text of a batch file, or its lines as they come; BatchFailed at the first command that fails."""
         if len(self.places) >= _DEEPEST:
             raise ShellError(f"{place.name}: batch files run each other {_DEEPEST} deep; one runs itself?")
         self.places.append(place)
         try:
             for line in batch.lines(text):
-                if not self.perform(line.text, f"{place.name}:{line.number}") and not line.may_fail:
-                    raise BatchFailed
+                failure = self.perform(line.text, f"{place.name}:{line.number}")
+                if failure is not None and not line.may_fail:
+                    raise BatchFailed(failure)
         finally:
             self.places.pop()
 
@@ -121,9 +130,9 @@ class Session:
                 candidates.append(folder / path)
             candidates.append(SCENARIOS / path)
         for candidate in candidates:
-            if candidate.is_file():
+            if candidate.exists() and not candidate.is_dir():
                 return candidate
-        raise ShellError(f"no file '{name}'")
+        raise ShellError(f"'{name}' is a folder" if path.is_dir() else f"no file '{name}'")
 
 
 def read_text(path: Path) -> str:
@@ -141,4 +150,13 @@ def decoded(data: bytes, name: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise ShellError(f"{name}:{line}: not UTF-8 text") from None
+        raise TextError(f"{name}:{line}") from None
+
+
+def decoded_lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
+    """The lines of a stream as UTF-8 text, each as it comes; TextError at the first that is not."""
+    for number, line in enumerate(stream, 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise TextError(f"{name}:{number}") from None
