@@ -538,7 +538,10 @@ refuse(Fact) :-
     ->  Fact =.. [_|Values],
         first_misfit(Args, Values, Arg, Type, Value),
         type_text(Type, Expected),
-        format(string(Text), "~w is ~w, found ~q", [Arg, Expected, Value]),
+        (   var(Value)
+        ->  format(string(Text), "~w is ~w, found a variable", [Arg, Expected])
+        ;   format(string(Text), "~w is ~w, found ~q", [Arg, Expected, Value])
+        ),
         throw(error(malformed_fact(Fact, Text), _))
     ;   suggestion(Name, Arity, Suggestion),
         throw(error(undeclared_fact(Fact, Suggestion), _))

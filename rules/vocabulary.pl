@@ -407,13 +407,23 @@ derived(policies, [policies:list], det,
 %   Name/Arity is a `fact` or `derived` predicate (Kind) with arguments Args, a list of Name:Type. Key is
 %   a list of argument names, or `none`.
 
-declared(Name, Arity, fact, Args, Key, Meaning) :-
+declared(Name, Arity, Kind, Args, Key, Meaning) :-
+    (   Kind == fact
+    ->  declared_fact(Name, Arity, Args, Key, Meaning)
+    ;   Kind == derived
+    ->  Key = none,
+        derived(Name, Args, _, Meaning),
+        length(Args, Arity)
+    ;   Kind = fact,
+        declared_fact(Name, Arity, Args, Key, Meaning)
+    ;   Kind = derived,
+        declared(Name, Arity, derived, Args, Key, Meaning)
+    ).
+
+declared_fact(Name, Arity, Args, Key, Meaning) :-
     fact(Name, Args, Key0, _, Meaning),
     length(Args, Arity),
     key_names(Key0, Args, Key).
-declared(Name, Arity, derived, Args, none, Meaning) :-
-    derived(Name, Args, _, Meaning),
-    length(Args, Arity).
 
 key_names(none, _, none) :- !.
 key_names(Count, Args, Names) :-
