@@ -13,12 +13,13 @@ import gzip
 import io
 import lzma
 import os
+import posixpath
 import re
 import tarfile
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
 from skb.readers import DumpError
@@ -188,7 +189,7 @@ def _shown(path: str) -> str:
 
 def rooted(files: Mapping[str, bytes], name: str) -> Tree:
     """The tree in a mapping whose paths may start anywhere above `cpu/`; DumpError where there is none."""
-    paths = {str(PurePosixPath("/" + path))[1:]: content for path, content in files.items()}
+    paths = {posixpath.normpath("/" + path).lstrip("/"): content for path, content in files.items()}
     homes: Counter[str] = Counter()
     for path in paths:
         match = _HOME.match(path)
@@ -337,7 +338,7 @@ def _keep(tar: tarfile.TarFile, member: tarfile.TarInfo, found: dict[str, bytes]
     path = member.name
     if path.startswith("/") or ".." in path.split("/"):
         raise DumpError(f"{name}/{_shown(path)}", "a path that leads out of the tarball")
-    path = str(PurePosixPath(path))
+    path = posixpath.normpath(path)
     if not (_WANTED.match(path) or _WANTED_PCI.match(path)):
         return
     if member.issym() and "/initiators/" in path:
