@@ -7,7 +7,7 @@ dump does not tell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from skb.facts import Compound, Fact, Text, compound, fact
@@ -133,14 +133,27 @@ def merged(bytes_say: PciFunction, text_says: PciFunction, bytes_have_capabiliti
 
 
 def _sized(bars: tuple[Bar, ...], text_says: PciFunction) -> tuple[Bar, ...]:
-    by_number = {bar.number: bar for bar in text_says.bars}
-    by_base = dict(text_says.sizes)
-    found = []
-    for bar in bars:
-        told = by_number.pop(bar.number, None)
-        found.append(replace(bar, size=told.size if told else by_base.get(bar.base, 0)))
+    if text_says.sizes:  # the text does not number the registers
+        by_base = dict(text_says.sizes)
+        return tuple(replace(bar, size=by_base.get(bar.base, 0) if bar.base else 0) for bar in bars)
+    by_number = {bar.number: bar.size for bar in text_says.bars}
+    found = [replace(bar, size=by_number.get(bar.number, 0)) for bar in bars]
     # A register of zeros may be an unassigned one, or none: the text knows which.
-    return tuple(sorted([*found, *by_number.values()], key=lambda bar: bar.number))
+    return without_upper_halves((*text_says.bars, *found))
+
+
+def without_upper_halves(bars: Iterable[Bar]) -> tuple[Bar, ...]:
+    """The registers by number, a later one in place of an earlier.
+
+    `lspci -F` takes the upper half of a 64-bit register for one of its own: it is none.
+    """
+    found: dict[int, Bar] = {}
+    upper = 0
+    for number, bar in sorted({bar.number: bar for bar in bars}.items()):
+        if not upper or number != upper:
+            found[number] = bar
+            upper = number + 1 if bar.bits == 64 else 0
+    return tuple(found.values())
 
 
 def facts_of(address: Compound, function: PciFunction) -> Iterator[Fact]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from skb.facts import Compound, compound
 from skb.readers.pci_config import LINK_SPEEDS, extended_name
-from skb.readers.pci_function import Bar, Express, Msi, MsiX, PciFunction, Window
+from skb.readers.pci_function import Bar, Express, Msi, MsiX, PciFunction, Window, without_upper_halves
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -31,7 +31,8 @@ _BUSES = re.compile(r"Bus: primary=([0-9a-f]{2}), secondary=([0-9a-f]{2}), subor
 _DRIVER = re.compile(r"Kernel driver in use: (.{1,200})\Z")
 _SIZE = re.compile(r"\[size=([0-9]{1,12})([KMGT]?)\]")
 _REGION = re.compile(
-    r"(?:Region ([0-5]): )?(?:(Memory) at (?:([0-9a-f]{1,16})|<[a-z]+>) \((32|64)-bit, (non-)?prefetchable\)"
+    r"(?:Region ([0-5]): )?"
+    r"(?:(Memory) at (?:([0-9a-f]{1,16})|<[a-z]+>) \((32-bit|64-bit|low-1M|type 3), (non-)?prefetchable\)"
     r"|I/O ports at (?:([0-9a-f]{1,8})|<[a-z]+>))"
 )
 _ROM = re.compile(r"Expansion ROM at ([0-9a-f]{1,16})\b")
@@ -171,7 +172,7 @@ class _Text:
         place = int(number) if number is not None else sum(bar.bits // 32 for bar in self.bars)
         if place <= 5:
             if memory:
-                self.bars.append(Bar(place, where, size, "mem", non is None, int(bits)))
+                self.bars.append(Bar(place, where, size, "mem", non is None, 64 if bits == "64-bit" else 32))
             else:
                 self.bars.append(Bar(place, where, size, "io", False, 32))
 
@@ -222,7 +223,7 @@ class _Text:
             subsystem=self.subsystem,
             pin=self.pin,
             buses=self.buses,
-            bars=tuple(sorted({bar.number: bar for bar in self.bars}.values(), key=lambda bar: bar.number)),
+            bars=without_upper_halves(self.bars),
             sizes=tuple(self.sizes),
             rom=self.rom,
             windows=tuple(self.windows),
