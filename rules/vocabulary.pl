@@ -483,7 +483,7 @@ label_positions(Name, Arity, Positions) :-
 %   Value may stand for an argument of that type.
 
 has_type(label(Type), Value)   :- has_type(Type, Value).
-has_type(oneof(Values), Value) :- memberchk(Value, Values).
+has_type(oneof(Values), Value) :- nonvar(Value), memberchk(Value, Values).
 has_type(atom, Value)          :- atom(Value).
 has_type(text, Value)          :- ( string(Value) ; atom(Value) ), !.
 has_type(term, Value)          :- ground(Value).
@@ -491,9 +491,9 @@ has_type(pattern, Value)       :- callable(Value).
 has_type(list, Value)          :- is_list(Value).
 has_type(int, Value)           :- integer(Value).
 has_type(number, Value)        :- number(Value).
-has_type(flag, Value)          :- memberchk(Value, [0, 1]).
-has_type(cache_type, Value)    :- memberchk(Value, [data, instr, unified]).
-has_type(addr, Value)          :- pci_address(Value).
+has_type(flag, Value)          :- nonvar(Value), memberchk(Value, [0, 1]).
+has_type(cache_type, Value)    :- nonvar(Value), memberchk(Value, [data, instr, unified]).
+has_type(addr, Value)          :- nonvar(Value), pci_address(Value).
 has_type(Type, Value)          :- natural(Type, _), integer(Value), Value >= 0.
 
 pci_address(addr(Bus, Device, Function)) :-
