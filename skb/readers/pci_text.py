@@ -15,6 +15,9 @@ from skb.facts import Compound, compound
 from skb.readers.pci_config import LINK_SPEEDS, extended_name
 from skb.readers.pci_function import Bar, Express, Msi, MsiX, PciFunction, Window, without_upper_halves
 
+LONGEST_LINE = 1024
+"""lspci's own buffer for names; what stands beyond it in a line is passed over."""
+
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 _DESCRIPTION = re.compile(r"(.*?)(?: \(rev ([0-9a-f]{2})\))?(?: \(prog-if ([0-9a-f]{2})(?: \[.*\])?\))?\s*\Z")
@@ -106,7 +109,7 @@ def decode_text(headers: Sequence[str], lines: Sequence[str]) -> PciFunction:
     """What the header lines (one a listing, without the address) and the indented lines under them say."""
     text = _Text(headers)
     for line in lines:
-        text.add(line)
+        text.add(line[:LONGEST_LINE])
     return text.function()
 
 
@@ -241,7 +244,7 @@ def _identity(headers: Sequence[str]) -> PciFunction:
     """Names and numbers of the header lines; of several listings the first with numbers, the longest name."""
     found = PciFunction()
     for header in headers:
-        match = _DESCRIPTION.match(header.strip())
+        match = _DESCRIPTION.match(header[:LONGEST_LINE].strip())
         if match is None:
             continue
         title, revision, interface = match[1], int(match[2] or "0", 16), int(match[3] or "0", 16)
