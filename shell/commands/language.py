@@ -8,7 +8,7 @@ import click
 
 from shell.errors import ShellError
 from shell.output import Result
-from shell.registry import COMMANDS, GROUPS, command, find
+from shell.registry import COMMANDS, GROUPS, Command, command, find
 from shell.session import Quit, Session
 
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
@@ -18,10 +18,7 @@ _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 @click.argument("name", metavar="COMMAND", required=False)
 def help_(session: Session, name: str | None) -> Result:
     if name is not None:
-        found = find(name)
-        data = {"name": found.name, "synopsis": found.synopsis, "summary": found.summary,
-                "example": found.example}
-        return Result(data, f"{found.synopsis}\n    {found.summary}\n\nexample:\n    {found.example}")
+        return _help_on(find(name))
     width = max(len(name) for name in COMMANDS)
     lines: list[str] = []
     listing = []
@@ -34,15 +31,36 @@ def help_(session: Session, name: str | None) -> Result:
     return Result(listing, "\n".join([*lines, "", "help COMMAND says how one is written"]))
 
 
-@command("src", group="shell", summary="run the commands of a batch file", example="src demo.fish")
+def _help_on(found: Command) -> Result:
+    options = {flag: (option.metavar or "", option.help or "") for flag, option in found.options.items()}
+    data = {
+        "name": found.name, "group": found.group, "synopsis": found.synopsis, "summary": found.summary,
+        "options": [{"option": flag, "value": value, "summary": text} for flag, (value, text) in options.items()],
+        "details": found.details, "example": found.example,
+    }
+    written = {f"{flag} {value}".strip(): text for flag, (value, text) in options.items()}
+    width = max(map(len, written), default=0)
+    paragraphs = [f"{found.synopsis}\n    {found.summary}"]
+    if written:
+        paragraphs.append("\n".join(f"    {option:{width}}  {text}" for option, text in written.items()))
+    if found.details:
+        paragraphs.append("\n".join(f"    {line}".rstrip() for line in found.details.splitlines()))
+    return Result(data, "\n\n".join([*paragraphs, f"example:\n    {found.example}"]))
+
+
+@command("src", group="shell", summary="run the commands of a batch file", example="src demo.fish", passes_on=True)
 @click.argument("file")
-@click.argument("argument", nargs=-1)
+@click.argument("argument", metavar="ARG", nargs=-1)
 def src(session: Session, file: str, argument: tuple[str, ...]) -> Result:
+    """FILE is sought from the current folder, then beside the batch file that names it, then among those
+    that come with Pilotfish. Its $1, $2, ... are the ARGs, $# is how many there are.
+    """
     session.run_file(file, argument)
     return Result()
 
 
-@command("setenv", group="shell", summary="set a variable; $NAME stands for its value", example="setenv N 8")
+@command("setenv", group="shell", summary="set a variable; $NAME stands for its value", example="setenv N 8",
+         passes_on=True)
 @click.argument("name")
 @click.argument("value", nargs=-1)
 def setenv(session: Session, name: str, value: tuple[str, ...]) -> Result:
@@ -67,16 +85,6 @@ def printenv(session: Session, name: str | None) -> Result:
 @click.argument("word", nargs=-1)
 def echo(session: Session, word: tuple[str, ...]) -> Result:
     return Result(" ".join(word), " ".join(word) + "\n")
-
-
-@command("expect", group="shell", summary="fail unless a Prolog goal or a comparison holds",
-         example="expect distance(0, 12, D), D > 500", raw="GOAL")
-def expect(session: Session, text: str) -> Result:
-    if not text:
-        raise ShellError("which goal? such as: expect distance(0, 12, D), D > 500")
-    if not session.kb.ask(text, limit=1).answers:
-        raise ShellError(f"expected {text}, which does not hold")
-    return Result(True)
 
 
 @command("quit", group="shell", summary="leave", example="quit")
