@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from shell.errors import ShellError
-from shell.output import Result, Table, plain_table
+from shell.output import Result, Table
 from shell.registry import command
-from shell.session import Session
+from shell.session import Session, read_text
 from skb.engine import Variable
 from skb.facts import Compound, to_prolog
 
@@ -19,13 +19,20 @@ _ANSWERS_SHOWN = 1000
 
 @command("skb", group="knowledge", summary="ask the knowledge base a Prolog goal, and list its answers",
          example="skb shares_cache(0, X, 3)", raw="GOAL")
-@click.option("--limit", type=click.IntRange(min=1), default=_ANSWERS_SHOWN, metavar="N")
+@click.option("--limit", type=click.IntRange(min=1), default=_ANSWERS_SHOWN, metavar="N",
+              help=f"how many answers to give at most; {_ANSWERS_SHOWN} if not said otherwise")
 def skb(session: Session, limit: int, text: str) -> Result:
+    """GOAL may stand in quotes or not, end in a dot or not; without them Prolog's own quotes are kept.
+    A `#` between blanks begins a comment.
+    """
     if not text:
         raise ShellError("which goal? such as: skb shares_cache(0, X, 3)")
     reply = session.kb.ask(text, limit=limit)
     data = [{name: plain(value) for name, value in answer.items()} for answer in reply.answers]
-    remark = f"there are more than {limit} answers; --limit N asks for more" if reply.more else ""
+    remarks = [str(note) for note in reply.notes]
+    if reply.more:
+        remarks.append(f"there are more than {limit} answers; --limit N asks for more")
+    remark = "\n".join(remarks)
     if not reply.answers:
         return Result(data, reply.output + "false.", remark)
     names = list(reply.answers[0])
@@ -36,9 +43,7 @@ def skb(session: Session, limit: int, text: str) -> Result:
         name for name in names if all(isinstance(answer[name], int | float) for answer in reply.answers)
     )
     table = Table(tuple(names), rows, numeric)
-    if reply.output:
-        return Result(data, reply.output + plain_table(table), remark)
-    return Result(data, table, remark)
+    return Result(data, [reply.output, table] if reply.output else table, remark)
 
 
 @command("?-", group="knowledge", summary="the same, as at a Prolog prompt", example="?- distance(0, 12, D).",
@@ -92,7 +97,10 @@ def retract(session: Session, text: str) -> Result:
          example="consult rules.pl")
 @click.argument("file")
 def consult(session: Session, file: str) -> Result:
-    notes = session.kb.consult(session.file(file))
+    """FILE is sought from the current folder, then beside the batch file that names it."""
+    path = session.file(file)
+    read_text(path)  # what is no text is refused here, with its line
+    notes = session.kb.consult(path)
     errors = [note for note in notes if note.severity == "error"]
     if errors:
         raise ShellError("; ".join(str(note) for note in errors))

@@ -13,7 +13,7 @@ from skb import machine as machines
 
 
 @command("machine", group="machine", summary="machine list: those that can be booted; machine show [NAME]: one",
-         example="machine list")
+         example="machine show amd-4x4")
 @click.argument("what", metavar="list|show")
 @click.argument("name", required=False)
 def machine(session: Session, what: str, name: str | None) -> Result:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import click
 
-from kernel.clock import PS_PER_NS, PS_PER_S, format_duration
+from kernel.clock import PS_PER_MS, PS_PER_NS, format_duration
 from shell import pictures
 from shell.commands import arguments
 from shell.errors import ShellError
-from shell.output import Result, Table, plain_table
+from shell.output import Result, Table
 from shell.registry import command
 from shell.session import Session
+
+_SHOWN_PS = 400 * PS_PER_MS
+"""What `schedule` shows if not told otherwise: five timeslices of the dissertation's 80 ms."""
 
 
 @command(
@@ -44,42 +47,49 @@ def top(session: Session) -> Result:
         whole = max(1, sum(spent.values()))
         rows.append((str(core.core), *(f"{100 * ps / whole:.2f} %" for ps in spent.values())))
         data.append({"core": core.core, **{f"{name}_ns": ps // PS_PER_NS for name, ps in spent.items()}})
-    table = Table(("core", *names), rows, frozenset(("core", *names)))
+    parts = [Table(("core", *names), rows, frozenset(("core", *names)))]
     used = [
         {"id": d.id, "name": d.name, "cpu_time_ns": d.cpu_time_ps // PS_PER_NS, "progress": d.progress,
          "deadline_misses": d.deadline_misses}
         for d in domains
     ]
-    text = _domain_lines(used) if used else ""
-    return Result({"cores": data, "domains": used}, plain_table(table) + text)
+    if used:
+        columns = ("id", "name", "cpu time", "progress", "misses")
+        lines = [
+            (str(d.id), d.name, format_duration(d.cpu_time_ps), str(d.progress), str(d.deadline_misses))
+            for d in domains
+        ]
+        parts.insert(0, Table(columns, lines, frozenset(columns) - {"name"}))
+    return Result({"cores": data, "domains": used}, _apart(parts))
 
 
-def _domain_lines(used: list[dict[str, object]]) -> str:
-    columns = ("id", "name", "cpu time", "progress", "misses")
-    rows = [
-        (str(d["id"]), str(d["name"]), format_duration(int(str(d["cpu_time_ns"])) * PS_PER_NS),
-         f"{d['progress']}", str(d["deadline_misses"]))
-        for d in used
-    ]
-    right = frozenset(("id", "cpu time", "progress", "misses"))
-    return "\n" + plain_table(Table(columns, rows, right))
+def _apart(tables: list[Table]) -> list[Table | str]:
+    """Tables with an empty line between each and the next."""
+    shown: list[Table | str] = []
+    for table in tables:
+        shown += [table] if not shown else ["\n", table]
+    return shown
 
 
 @command(
     "schedule", group="time", summary="draw who ran where and when; the last 400 ms if not said otherwise",
     example="schedule 0-3 --from 0ms --to 400ms",
 )
-@click.option("--from", "start", metavar="T")
-@click.option("--to", "end", metavar="T")
+@click.option("--from", "start", metavar="T", help="the first instant, such as 80ms")
+@click.option("--to", "end", metavar="T", help="the last instant; now if not said otherwise")
 @click.argument("cores", required=False)
 def schedule(session: Session, cores: str | None, start: str | None, end: str | None) -> Result:
+    """One row a core, one letter a domain: whoever had most of the column's time. The picture ends now at
+    the latest; it is as wide as the terminal, or 80 columns.
+    """
     kernel = session.kernel
     chosen = arguments.cores(cores, session) if cores else tuple(sorted(kernel.drivers))
-    to_ps = arguments.duration(end) if end else kernel.now
-    from_ps = arguments.duration(start) if start else max(0, to_ps - 400 * PS_PER_S // 1000)
+    wanted_ps = arguments.duration(end) if end else kernel.now
+    to_ps = min(wanted_ps, kernel.now)
+    from_ps = arguments.duration(start) if start else max(0, to_ps - _SHOWN_PS)
+    if from_ps >= wanted_ps:
+        raise ShellError(f"nothing lies from {format_duration(from_ps)} to {format_duration(wanted_ps)}")
     if from_ps >= to_ps:
-        raise ShellError(f"nothing lies from {format_duration(from_ps)} to {format_duration(to_ps)}")
-    if from_ps >= kernel.now:
         raise ShellError(f"it is {format_duration(kernel.now)} only; run lets time pass")
     slices = kernel.slices(chosen, from_ps, to_ps)
     names = {number: kernel.name_of(number) for number in {piece.domain for piece in slices}}
