@@ -1,4 +1,8 @@
-"""The interactive prompt: a line at a time, with history, completion, and Ctrl-C that stops only what runs."""
+"""The interactive prompt: a line at a time, with history, completion, and Ctrl-C that stops only what runs.
+
+What is typed is a small batch file, so that `#`, `\\` and `-` mean here what they mean there. Only a query
+that began with `?-` may go over several lines without more ado: it lasts until its dot.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,12 @@ from prompt_toolkit.application.current import get_app
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.output import ColorDepth
 
 from kernel.clock import format_duration
+from shell import batch
 from shell.completion import CommandCompleter
-from shell.session import BatchFailed, Quit, Session
+from shell.session import Quit, Session
 
 
 def converse(session: Session, no_color: bool = False) -> None:
@@ -26,6 +32,8 @@ def converse(session: Session, no_color: bool = False) -> None:
         complete_while_typing=False,
         key_bindings=_keys(),
         multiline=True,
+        # None: as the terminal can, or black and white with NO_COLOR.
+        color_depth=ColorDepth.DEPTH_1_BIT if no_color or os.environ.get("NO_COLOR") else None,
         prompt_continuation="... ",
     )
     while True:
@@ -35,33 +43,44 @@ def converse(session: Session, no_color: bool = False) -> None:
             continue
         except EOFError:
             return
-        if not text:
-            continue
         try:
-            for line in text.splitlines() if not text.startswith("?-") else [" ".join(text.splitlines())]:
-                if line.strip() and not line.lstrip().startswith("#"):
-                    session.perform(line.strip(), "")
+            for line in commands(text):
+                session.perform(line, "")
         except Quit:
             return
-        except BatchFailed:
-            continue
         except KeyboardInterrupt:
             print(f"interrupted at {format_duration(session.kernel.now)}", file=sys.stderr)
+        except BrokenPipeError:
+            raise
         except Exception as error:
             if os.environ.get("PILOTFISH_DEBUG"):
                 raise
             session.printer.error("", "", f"internal error: {type(error).__name__}: {error}; please report it")
 
 
+def commands(text: str) -> list[str]:
+    """The commands in what was typed or pasted; a query over several lines is one."""
+    if text.startswith("?-"):
+        return [text]
+    return [line.text for line in batch.lines(text)]
+
+
+def unfinished(text: str) -> bool:
+    """Whether a new line is wanted: a query without its dot, or a `\\` at the end. An empty line ends both."""
+    if text.endswith("\n"):
+        return False
+    written = text.strip()
+    return written.endswith("\\") or (written.startswith("?-") and not written.endswith("."))
+
+
 def _keys() -> KeyBindings:
-    """Enter carries a command out; within a Prolog query that has no dot yet it starts a new line."""
+    """Enter carries a command out, or starts a new line where the command is unfinished."""
     keys = KeyBindings()
 
     @keys.add("enter")
     def _(event: KeyPressEvent) -> None:
         buffer = get_app().current_buffer
-        text = buffer.text.strip()
-        if text.startswith("?-") and not text.endswith(".") and not buffer.text.endswith("\n"):
+        if unfinished(buffer.text):
             buffer.insert_text("\n")
         else:
             buffer.validate_and_handle()
