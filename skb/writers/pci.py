@@ -135,12 +135,12 @@ def _region(bar: Bar) -> str:
 def _bridge(bridge: Bridge) -> Iterator[str]:
     buses = (bridge.primary, bridge.secondary, bridge.subordinate)
     yield "\tBus: primary={:02x}, secondary={:02x}, subordinate={:02x}, sec-latency=0".format(*buses)
-    windows = {window.space: window for window in bridge.windows}
-    for space, name, digits in (("io", "I/O", 8), ("mem", "Memory", 8), ("prefetchable", "Prefetchable memory", 16)):
-        if space in windows:
-            base, limit = windows[space].base, windows[space].limit
-            size = _size(limit - base + 1)
-            yield f"\t{name} behind bridge: {base:0{digits}x}-{limit:0{digits}x} [size={size}]"
+    names = {"io": "I/O", "mem": "Memory", "prefetchable": "Prefetchable memory"}
+    for window in sorted(bridge.windows, key=lambda window: list(names).index(window.space)):
+        bits = {"io": 32 if window.limit > 0xFFFF else 16, "mem": 32, "prefetchable": 64}[window.space]
+        ends = f"{window.base:0{bits // 4}x}-{window.limit:0{bits // 4}x}"
+        size = _size(window.limit - window.base + 1)
+        yield f"\t{names[window.space]} behind bridge: {ends} [size={size}] [{bits}-bit]"
 
 
 def _size(size: int) -> str:

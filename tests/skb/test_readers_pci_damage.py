@@ -3,6 +3,8 @@
 import os
 import random
 import re
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -79,6 +81,22 @@ def test_a_dump_cut_off_says_nothing_that_the_whole_does_not(path: Path, data: s
     last = whole.rfind(b"\n\n", 0, end) + 1
     facts = set(facts_or_error(whole[:last]))
     assert facts <= set(pci.read(whole, "x"))
+
+
+@needs_dumps
+@pytest.mark.skipif(not shutil.which("lspci"), reason="lspci is not installed")
+def test_what_lspci_refuses_as_malformed_is_refused(tmp_path: Path) -> None:
+    chance = random.Random(2)
+    file = tmp_path / "damaged.txt"
+    refused = 0
+    for _ in range(300):
+        data = damaged(chance.choice(SMALL).read_bytes(), chance)
+        file.write_bytes(data)
+        done = subprocess.run(["lspci", "-F", str(file)], capture_output=True, check=False)
+        if b"Malformed line" in done.stderr:
+            refused += 1
+            assert facts_or_error(data) == []
+    assert refused > 20
 
 
 @quick
