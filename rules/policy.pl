@@ -3,6 +3,7 @@
           [ policy/2,                   % +Name, +Description
             policies/1,                 % -Policies
             load_policy/2,              % +File, -Name
+            load_policy/3,              % +File, -Name, -Warnings
             load_shipped/0,
             use_policy/1,               % +Name
             policy_in_use/1,            % -Name
@@ -16,6 +17,7 @@
 :- use_module(library(sandbox), []).
 :- use_module(vocabulary).
 :- use_module(load, []).
+:- use_module(safety).
 
 /** <module> Placement policies
 
@@ -71,30 +73,90 @@ policies(Policies) :-
     sort(Policies0, Policies).
 
 %!  load_policy(+File, -Name) is det.
+%!  load_policy(+File, -Name, -Warnings:list(string)) is det.
 %
-%   The policy in File is known by Name from now on, in place of one of that name before. What is loaded
-%   from outside rules/policies is checked by library(sandbox).
+%   The policy in File is known by Name from now on, in place of one of that name before. What is loaded from
+%   outside rules/policies may do no harm (safety.pl). A file with an error in it is not a policy.
 %
-%   @error policy_error(Text)
+%   @error policy_error(Text), Text naming file and line
 
 load_policy(File, Name) :-
+    load_policy(File, Name, _).
+
+load_policy(File, Name, Warnings) :-
     policy_name(File, Name),
     atom_concat(policy_, Name, Module),
+    forall(( source_file_property(Other, load_context(Module, _, _)), Other \== File ),
+           unload_file(Other)),
+    prepare_module(Module),
     (   shipped(File)
     ->  Sandboxed = false
     ;   Sandboxed = true
     ),
-    forall(( source_file(Other), source_file_property(Other, load_context(Module, _, _)), Other \== File ),
-           unload_file(Other)),
-    prepare_module(Module),
-    load_files(Module:File, [silent(true), sandboxed(Sandboxed)]),
+    catch(load_checked(File, Name, Module, Sandboxed, Warnings), Error,
+          ( retractall(known(Name, _, Module)), forget_use(Name), throw(Error) )).
+
+load_checked(File, Name, Module, Sandboxed, Warnings) :-
+    noting(load_files(Module:File, [silent(true), sandboxed(Sandboxed)]), Notes),
+    (   member(note(error, Text), Notes)
+    ->  throw(error(policy_error(Text), _))
+    ;   findall(Text, member(note(warning, Text), Notes), Warnings)
+    ),
     (   known(Name, _, Module),
         ( defines(Module, cost, 3) ; defines(Module, place, 3) )
-    ->  import_all(Module)
-    ;   retractall(known(Name, _, Module)),
-        format(string(Text), "~w: a policy defines cost/3 or place/3", [File]),
+    ->  true
+    ;   format(string(Text), "~w: a policy defines cost/3 or place/3", [File]),
         throw(error(policy_error(Text), _))
+    ),
+    import_all(Module),
+    (   Sandboxed == true
+    ->  catch(must_be_safe(Module, [cost(_, _, _), place(_, _, _), shortage(_)]), Unsafe,
+              unsafe(File, Unsafe))
+    ;   true
     ).
+
+unsafe(File, Error) :-
+    message_text(Error, ErrorText),
+    format(string(Text), "~w: ~w", [File, ErrorText]),
+    throw(error(policy_error(Text), _)).
+
+%   noting(:Goal, -Notes): Notes is a list of note(Severity, Text) of the messages of Goal, none of which is
+%   printed.
+
+:- meta_predicate noting(0, -).
+:- dynamic note/2.
+:- dynamic user:message_hook/3.
+:- multifile user:message_hook/3.
+
+noting(Goal, Notes) :-
+    retractall(note(_, _)),
+    setup_call_cleanup(
+        asserta((user:message_hook(Term, Severity, _) :- policy:take_note(Severity, Term)), Hook),
+        once(Goal),
+        erase(Hook)),
+    findall(note(Severity, Text), retract(note(Severity, Text)), Notes).
+
+take_note(Severity, Term) :-
+    memberchk(Severity, [error, warning]),
+    message_text(Term, Text),
+    (   Term = error(_, file(_, _, _, _))
+    ->  Placed = Text                   % it names file and line itself
+    ;   source_location(File, Line)
+    ->  format(string(Placed), "~w:~w: ~w", [File, Line, Text])
+    ;   Placed = Text
+    ),
+    assertz(note(Severity, Placed)).
+
+message_text(Term, Text) :-
+    '$messages':translate_message(Term, Lines, []),
+    with_output_to(string(Lined), print_message_lines(current_output, '', Lines)),
+    split_string(Lined, "\n", " \t\r", Parts0),
+    exclude(==(""), Parts0, Parts),
+    atomic_list_concat(Parts, ' ', Atom),
+    atom_string(Atom, Text).
+
+forget_use(Name) :-
+    retractall(in_use(Name)).
 
 %   What a policy may call is imported at once: looked up at its first call, it would make that call take a
 %   few inferences more than the next, and a decision's inferences are simulated time.
