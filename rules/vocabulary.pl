@@ -395,6 +395,14 @@ derived(load, [core:core, load:number], nondet,
         "by so many percent more time does a best-effort dispatcher finish its work on Core than alone").
 derived(utilisation, [core:core, utilisation:number], nondet,
         "the largest share of Core that hard real time may take in any combination of phases").
+derived(sibling_load, [core:core, load:number], det,
+        "sum of the loads of the other hardware threads of Core's physical core").
+derived(package_load, [core:core, load:number], semidet,
+        "mean load of the cores on Core's package").
+derived(peers, [core:core, count:count], det,
+        "so many dispatchers of the domain being placed are on Core so far").
+derived(package_peers, [core:core, count:count], semidet,
+        "so many dispatchers of the domain being placed are on Core's package so far").
 derived(spread, [dispatcher:id, core:core, hops:number], semidet,
         "mean hops from Core to the dispatchers of the domain being placed; 0 for its first").
 derived(explain, [domain:id, reasons:list], semidet,

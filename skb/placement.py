@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from skb.engine import LimitExceeded, RuleError, SkbError
@@ -169,6 +170,15 @@ class PlacementController:
         """Decide by that policy from now on; PlacementError if there is none of that name."""
         self._decide("policy:use_policy(Name)", {"Name": policy})
         self.policy = policy
+
+    def load(self, path: Path) -> tuple[str, tuple[str, ...]]:
+        """Load a policy from a user's file: its name, and warnings (file:line: what).
+
+        PlacementError, and no policy of that name, where the file cannot be read, is wrong, or does what
+        rules may not.
+        """
+        found = self._decide("policy:load_policy(File, Name, Warnings)", {"File": str(path.absolute())})
+        return found["Name"], tuple(str(warning) for warning in found["Warnings"])
 
     def _decide(self, goal: str, bind: Mapping[str, Term], manifest_name: str = "manifest") -> dict[str, Any]:
         try:
