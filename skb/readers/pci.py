@@ -1,9 +1,10 @@
 """PCI functions from lspci's text with hexadecimal bytes, from text alone, or from raw configuration space.
 
-Any mixture of `lspci -x|-xxx|-xxxx` and `-v|-vv|-vvv|-nn|-n` is read, best `lspci -nnvvv -xxxx` as root. A
-line with an address in column 0 opens a function, an empty one closes it; hex lines and what is refused
-in them are those of pciutils' own reader (lib/dump.c). Bytes are believed before text, which adds the sizes
-of BARs (0 where the dump does not tell), interrupts, NUMA nodes and drivers.
+Any mixture of `lspci -x|-xxx|-xxxx` and `-v|-vv|-vvv|-nn|-n` is read, best `lspci -nnvvv -xxxx` as root,
+and its output for scripts (`-mm`, `-vmm`). A line with an address in column 0 opens a function, an empty one
+closes it; hex lines, and what is refused in them, are those of pciutils' own reader (lib/dump.c). Bytes are
+believed before text, which adds the sizes of BARs (0 where the dump does not tell), interrupts, NUMA nodes
+and drivers.
 
     device(pci|pcie, Address, Vendor, Device, Class, SubClass, Interface, Pin)        bridge(..., secondary(Bus))
     bar(Address, Number, Base, Size, mem|io, prefetchable|nonprefetchable, 32|64)     expansion_rom/3
@@ -14,9 +15,10 @@ of BARs (0 where the dump does not tell), interrupts, NUMA nodes and drivers.
     device_link_speed(Address, MB/s)         ht_node/3, ht_route/5, ht_port/3, ht_dram/3, ht_bus/4
 
 Address is addr(Bus, Device, Function) in domain 0, as in Barrelfish, and addr(Domain, Bus, Device,
-Function) in others. A function whose dump has names only gets no `device/8`, but its description and
-whatever else the text has. In -v text without bytes the regions have no numbers: they get the lowest
-that they can have.
+Function) in others. What a dump without -v and bytes does not tell: whether a function is PCI Express (it is
+`pci` then), and a bridge's buses (it is a `device/8`). A function of which there are names only has no
+`device/8`, but its description and whatever else the text says. In -v text without bytes the regions have
+no numbers: they get the lowest that they can have.
 """
 
 from __future__ import annotations
@@ -28,11 +30,14 @@ from dataclasses import dataclass, field
 from skb.facts import Compound, Fact, compound
 from skb.readers import DumpError
 from skb.readers.pci_config import LARGEST, SMALLEST, STANDARD, decode
-from skb.readers.pci_function import facts_of, merged
+from skb.readers.pci_function import PciFunction, facts_of, merged
+from skb.readers.pci_machine_text import decode_quoted, decode_tags
 from skb.readers.pci_northbridge import northbridge_facts
 from skb.readers.pci_text import decode_text
 
 _HEADER = re.compile(r"(?:([0-9a-fA-F]{4,6}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-9]) (.*)\Z")
+_SLOT = re.compile(r"Slot:\t(?:([0-9a-fA-F]{4,6}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-9])\Z")
+_TAG = re.compile(r"([A-Za-z]{2,16}):\t(.*)\Z")
 _HEX = re.compile(r"([0-9a-fA-F]{2,8}): ")
 _PAIRS = re.compile(r"(?:[0-9a-fA-F]{2} )*(?:[0-9a-fA-F]{2})? *\Z")
 _BINARY = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
@@ -46,6 +51,7 @@ class _Record:
     address: Compound
     titles: list[str]
     text: list[str] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
     config: bytearray = field(default_factory=bytearray)
     filled: bytearray = field(default_factory=bytearray)
 
@@ -55,7 +61,8 @@ def recognises(data: bytes) -> bool:
     head = data[:65536]
     if _BINARY.search(head):
         return False
-    return any(_HEADER.match(line.rstrip("\r")) for line in head.decode("latin-1").split("\n"))
+    lines = (line.rstrip("\r") for line in head.decode("latin-1").split("\n"))
+    return any(_HEADER.match(line) or _SLOT.match(line) for line in lines)
 
 
 def read(data: bytes, name: str) -> list[Fact]:
@@ -89,14 +96,14 @@ def _records(text: str, name: str) -> list[_Record]:
         elif line[0] in "\t ":
             if current is not None:
                 current.text.append(line)
-        elif (match := _HEADER.match(line)) is not None:
+        elif (match := _HEADER.match(line) or _SLOT.match(line)) is not None:
             address = _address(match, f"{name}:{number}")
-            current = records.get(address)
-            if current is None:
-                current = records[address] = _Record(number, address, [])
-            current.titles.append(match[5])
+            current = records.setdefault(address, _Record(number, address, []))
+            current.titles += match.groups()[4:]
         elif current is not None and (match := _HEX.match(line)) is not None:
             _add_bytes(current, int(match[1], 16), line[match.end() :], f"{name}:{number}")
+        elif current is not None and (match := _TAG.match(line)) is not None:
+            current.tags.setdefault(match[1], match[2])
     return list(records.values())
 
 
@@ -127,7 +134,7 @@ def _add_bytes(record: _Record, offset: int, pairs: str, where: str) -> None:
 
 
 def _record_facts(record: _Record, name: str) -> Iterator[Fact]:
-    text_says = decode_text(record.titles, record.text)
+    text_says = _text_says(record)
     if not record.config:
         yield from facts_of(record.address, text_says)
         return
@@ -141,3 +148,11 @@ def _record_facts(record: _Record, name: str) -> Iterator[Fact]:
     says = merged(decode(config), text_says, bytes_have_capabilities=len(config) >= STANDARD)
     yield from facts_of(record.address, says)
     yield from northbridge_facts(record.address, config)
+
+
+def _text_says(record: _Record) -> PciFunction:
+    if not record.titles:
+        return decode_tags(record.tags)
+    if all(title.startswith('"') for title in record.titles):
+        return decode_quoted(record.titles[0])
+    return decode_text(record.titles, record.text)

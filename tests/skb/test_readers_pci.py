@@ -253,6 +253,35 @@ def test_a_northbridge_tells_its_node_its_routes_and_its_links() -> None:
     ]
 
 
+@needs_dumps
+@needs_lspci
+@every(WITH_BYTES)
+@pytest.mark.parametrize("options", ["-Dmmn", "-Dmmnn", "-Dvmmn", "-Dvmmnn", "-Dn", "-Dnn"])
+def test_every_format_of_lspci_with_numbers_gives_the_same_functions(path: Path, options: str) -> None:
+    text = run_lspci(path, options)
+    if re.search(r"\[[0-9a-f]*\.\.\.", text):
+        pytest.skip("lspci cuts long names off, and the numbers after them")
+    facts, whole = pci.read(text.encode(), "x"), dump(path)
+    assert pci.recognises(text.encode())
+    with_interface = "mm" in options
+    assert {k: v[: 4 + with_interface] for k, v in functions(facts).items()} == {
+        k: v[: 4 + with_interface] for k, v in functions(whole).items()
+    }
+    assert by_address(facts, "device_revision") == by_address(whole, "device_revision")
+    if "mm" in options:
+        assert set(facts_named(facts, "device_subsystem")) <= set(facts_named(whole, "device_subsystem"))
+
+
+def test_a_tagged_record_tells_node_and_driver() -> None:
+    record = "Slot:\t01:00.0\nClass:\tEthernet controller [0200]\nVendor:\tACME [1234]\nDevice:\tWire [5678]\n"
+    facts = pci.read(f"{record}Rev:\t02\nDriver:\twire\nNUMANode:\t1\n\n".encode(), "x")
+    address = compound("addr", 1, 0, 0)
+    assert fact("device", "pci", address, 0x1234, 0x5678, 2, 0, 0, -1) in facts
+    assert fact("device_node", address, 1) in facts
+    assert fact("device_driver", address, Text("wire")) in facts
+    assert fact("device_description", address, Text("Ethernet controller [0200]: ACME [1234] Wire [5678]")) in facts
+
+
 # --- what one dump may look like ---------------------------------------------------------------------------
 
 
