@@ -49,7 +49,8 @@ def converse(session: Session, no_color: bool = False) -> None:
         except Quit:
             return
         except KeyboardInterrupt:
-            print(f"interrupted at {format_duration(session.kernel.now)}", file=sys.stderr)
+            # The terminal has echoed ^C; the line that says so is one of its own.
+            print(f"\ninterrupted at {format_duration(session.kernel.now)}", file=sys.stderr)
         except BrokenPipeError:
             raise
         except Exception as error:
