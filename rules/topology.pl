@@ -424,15 +424,16 @@ memory_distance(From, To, Distance) :-
 %!  device_near(+Address, -Cores) is semidet.
 %
 %   Cores are the cores closest to the PCI function at Address, addr(Bus, Device, Function): those on the
-%   package of its root complex, or in the node that the firmware names for it; all of them in a machine
-%   of one package. Fails where nothing places the device.
+%   package of its root complex (rootcomplex_addr/2), else those nearest to the NUMA node to which the
+%   operating system (device_node/2), the firmware (initiator_affinity/2) or the northbridges (ht_bus/4)
+%   attach it; all of them in a machine of one package. Fails where nothing places the device.
 
 device_near(Address, Cores) :-
     (   device_package(Address, Package),
         cores_of_package(Package, Found)
     ->  Cores = Found
-    ;   device_node(Address, Node),
-        cores_of_node(Node, Found)
+    ;   device_in_node(Address, Node),
+        cores_near_node(Node, Found)
     ->  Cores = Found
     ;   packages([_]),
         generation(Generation),
@@ -447,8 +448,30 @@ device_package(Address, Package) :-
     facts:rootcomplex_addr(Package, Root),
     integer(Package).
 
-device_node(Address, Node) :-
+device_in_node(Address, Node) :-
+    facts:device_node(Address, Node).
+device_in_node(Address, Node) :-
     facts:initiator_affinity(pci(_, Address), Node).
+device_in_node(Address, Node) :-
+    bus_of(Address, Bus),
+    facts:ht_bus(Node, _, First, Last),
+    Bus >= First,
+    Bus =< Last.
+
+%   A node may have no cores of its own: then those to which it is local, or of the closest node that has.
+
+cores_near_node(Node, Cores) :-
+    (   cores_of_node(Node, Found)
+    ->  Cores = Found
+    ;   findall(Core, facts:node_local_core(Node, Core), Local),
+        Local = [_|_]
+    ->  sort(Local, Cores)
+    ;   findall(Distance-Other,
+                ( cores_of_node(Other, _), facts:node_distance(Node, Other, Distance) ),
+                Distances0),
+        sort(Distances0, [_-Nearest|_]),
+        cores_of_node(Nearest, Cores)
+    ).
 
 bus_of(addr(Bus, _, _), Bus).
 bus_of(addr(_, Bus, _, _), Bus).

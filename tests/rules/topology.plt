@@ -219,6 +219,27 @@ test(a_device_is_near_the_package_of_its_root, Cores == [2, 3]) :-
               a_priori-[rootcomplex_addr(0, addr(0, 0, 0)), rootcomplex_addr(1, addr(16, 0, 0))]]),
     device_near(addr(20, 0, 0), Cores).
 
+test(a_device_is_near_its_node, Cores == [2, 3]) :-
+    two_packages(Threads),
+    load_all([cpuid-Threads,
+              sysfs-[cpu_node(0, 0), cpu_node(1, 0), cpu_node(2, 1), cpu_node(3, 1),
+                     device_node(addr(20, 0, 0), 1)]]),
+    device_near(addr(20, 0, 0), Cores).
+
+test(a_node_without_cores_has_neighbours, Cores == [2, 3]) :-
+    two_packages(Threads),
+    load_all([cpuid-Threads,
+              sysfs-[cpu_node(0, 0), cpu_node(1, 0), cpu_node(2, 1), cpu_node(3, 1),
+                     node_distance(7, 0, 28), node_distance(7, 1, 17), device_node(addr(20, 0, 0), 7)]]),
+    device_near(addr(20, 0, 0), Cores).
+
+test(northbridges_tell_which_buses_are_theirs, Cores == [2, 3]) :-
+    two_packages(Threads),
+    load_all([cpuid-Threads,
+              sysfs-[cpu_node(0, 0), cpu_node(1, 0), cpu_node(2, 1), cpu_node(3, 1)],
+              pci-[ht_bus(0, 1, 0, 15), ht_bus(1, 1, 16, 31)]]),
+    device_near(addr(20, 0, 0), Cores).
+
 test(a_device_that_nothing_places_is_near_nobody, fail) :-
     two_packages(Threads),
     load_all([cpuid-Threads]),
