@@ -15,7 +15,7 @@ from shell.registry import COMMANDS, Command
 from shell.session import Session
 from skb.machine import list_machines
 
-_WORD_ENDS = " (,"
+_WORD_ENDS = " \n(,[|'\""
 
 
 class CommandCompleter(Completer):
@@ -26,41 +26,42 @@ class CommandCompleter(Completer):
         self._predicates: list[tuple[str, str]] | None = None
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        before = document.text_before_cursor.lstrip()
-        name, _ = batch.split_command(before)
-        if " " not in before and not before.startswith("?-"):
-            yield from _matching(before, ((c.name, c.summary) for c in COMMANDS.values()))
+        before = document.text_before_cursor.lstrip().removeprefix("-").lstrip()
+        name, _ = batch.split_command(before) if before else ("", "")
+        if name == before and name != "?-":
+            yield from _matching(name, ((c.name, c.summary) for c in COMMANDS.values()))
             return
         command = COMMANDS.get(name)
         if command is None:
             return
-        if command.raw:
-            word = before[max(before.rfind(end) for end in _WORD_ENDS) + 1 :]
+        words = before.split()
+        word = "" if before[-1].isspace() else words[-1]
+        if command.raw and not word.startswith("--"):
+            goal = before.removeprefix(name)
+            word = goal[max(goal.rfind(end) for end in _WORD_ENDS) + 1 :]
             yield from _matching(word, self._vocabulary())
             return
-        words = before.split()
-        word = "" if before.endswith(" ") else words[-1]
         yield from _matching(word, self._candidates(command, words, word))
 
     def _candidates(self, command: Command, words: list[str], word: str) -> Iterator[tuple[str, str]]:
         """What may stand at `word`: the value of the option before it, an option, or an argument."""
         before = words[1:] if word == "" else words[1:-1]
-        options = {flag: p for p in command.parser.params if isinstance(p, click.Option) for flag in p.opts}
+        options = command.options
         if before and before[-1] in options and not options[before[-1]].is_flag:
-            yield from self._named(options[before[-1]].metavar or "", word)
+            yield from self._named(command, options[before[-1]].metavar or "", word)
             return
         if word.startswith("-"):
-            yield from ((flag, option.metavar or "") for flag, option in options.items())
+            yield from ((flag, option.help or option.metavar or "") for flag, option in options.items())
             return
         arguments = [p for p in command.parser.params if isinstance(p, click.Argument)]
         given = sum(1 for i, w in enumerate(before) if w not in options and (i == 0 or before[i - 1] not in options))
         if arguments:
             argument = arguments[min(given, len(arguments) - 1)]
-            yield from self._named((argument.metavar or argument.name or "").upper(), word)
+            yield from self._named(command, (argument.metavar or argument.name or "").upper(), word)
 
-    def _named(self, kind: str, word: str) -> Iterator[tuple[str, str]]:
+    def _named(self, command: Command, kind: str, word: str) -> Iterator[tuple[str, str]]:
         """The things of a kind, by the name that synopses give it."""
-        kernel = self._session.kernel
+        session, kernel = self._session, self._session.kernel
         match kind:
             case "PROGRAM":
                 yield from ((program.name, program.summary) for program in PROGRAMS.values())
@@ -70,11 +71,19 @@ class CommandCompleter(Completer):
                 yield from ((c.name, c.summary) for c in COMMANDS.values())
             case "FILE" | "MANIFEST":
                 yield from _files(word)
-            case "CORE" | "CORES":
+            case "CORE":
                 yield from ((str(core), "core") for core in kernel.drivers)
-            case "NAME":
+            case "CORES":
+                listed = word[: max(word.rfind(end) for end in ",-") + 1]
+                yield from ((f"{listed}{core}", "core") for core in kernel.drivers)
+            case "NAME" if command.name == "machine":
                 yield from ((info.name, info.summary) for info in list_machines())
+            case "NAME" if command.name == "policy":
+                yield from ((policy.name, policy.description) for policy in kernel.controller.policies())
+            case "NAME" if command.name == "facts":
                 yield from self._vocabulary()
+            case "NAME" if command.group == "shell":
+                yield from session.environment.items()
             case _ if "|" in kind:
                 yield from ((choice.lower(), "") for choice in kind.split("|"))
 
