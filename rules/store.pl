@@ -15,6 +15,7 @@
 :- use_module(library(lists)).
 :- use_module(library(apply)).
 :- use_module(vocabulary).
+:- use_module(types, [natural/2]).
 
 /** <module> The facts, and who says so
 
@@ -107,7 +108,7 @@ conjunction(Check, Checks, (Check, Checks)).
 argument_check(_:Type, Value, Check) :-
     (   inline_check(Type, Value, Check0)
     ->  Check = Check0
-    ;   Check = vocabulary:has_type(Type, Value)
+    ;   Check = has_type(Type, Value)
     ).
 
 inline_check(label(Type), Value, Check) :-
@@ -115,7 +116,7 @@ inline_check(label(Type), Value, Check) :-
 inline_check(number, Value, number(Value)).
 inline_check(atom, Value, atom(Value)).
 inline_check(Type, Value, (integer(Value), Value >= 0)) :-
-    vocabulary:natural(Type, _).
+    natural(Type, _).
 
 :- compile_vocabulary.
 

@@ -5,12 +5,11 @@
             determinism/3,              % ?Name, ?Arity, ?Determinism
             key_positions/3,            % +Name, +Arity, -Positions
             label_positions/3,          % +Name, +Arity, -Positions
-            has_type/2,                 % +Type, @Value
-            type_text/2,                % +Type, -Text
             suggestion/3                % +Name, +Arity, -Text
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
+:- reexport(types, [has_type/2, type_text/2]).
 
 /** <module> Every fact and every derived predicate, declared once
 
@@ -486,93 +485,24 @@ label_positions(Name, Arity, Positions) :-
     ;   Positions = []
     ).
 
-%!  has_type(+Type, @Value) is semidet.
-%
-%   Value may stand for an argument of that type.
-
-has_type(label(Type), Value)   :- has_type(Type, Value).
-has_type(oneof(Values), Value) :- nonvar(Value), memberchk(Value, Values).
-has_type(atom, Value)          :- atom(Value).
-has_type(text, Value)          :- ( string(Value) ; atom(Value) ), !.
-has_type(term, Value)          :- ground(Value).
-has_type(pattern, Value)       :- callable(Value).
-has_type(list, Value)          :- is_list(Value).
-has_type(int, Value)           :- integer(Value).
-has_type(number, Value)        :- number(Value).
-has_type(flag, Value)          :- nonvar(Value), memberchk(Value, [0, 1]).
-has_type(cache_type, Value)    :- nonvar(Value), memberchk(Value, [data, instr, unified]).
-has_type(addr, Value)          :- nonvar(Value), pci_address(Value).
-has_type(Type, Value)          :- natural(Type, _), integer(Value), Value >= 0.
-
-pci_address(addr(Bus, Device, Function)) :-
-    maplist(natural_number, [Bus, Device, Function]).
-pci_address(addr(Segment, Bus, Device, Function)) :-
-    maplist(natural_number, [Segment, Bus, Device, Function]).
-
-natural_number(Value) :-
-    integer(Value),
-    Value >= 0.
-
-%   natural(Type, Text): values of Type are integers from 0 on.
-
-natural(core, "a core's number").
-natural(id, "a number (an integer of at least 0)").
-natural(level, "a cache level").
-natural(count, "a count (an integer of at least 0)").
-natural(bits, "a number of bits").
-natural(bytes, "a number of bytes").
-natural(address, "an address").
-natural(hertz, "a frequency in Hz (an integer)").
-natural(cycles, "a number of cycles").
-natural(nanoseconds, "a time in ns").
-natural(picoseconds, "a time in ps (an integer)").
-natural(megabytes_per_second, "a bandwidth in MB/s (an integer)").
-
-%!  type_text(+Type, -Text) is det.
-%
-%   Text says what a value of Type is, for an error message.
-
-type_text(Type, Text) :-
-    (   Type = label(Of)
-    ->  type_text(Of, Text)
-    ;   Type = oneof(Values)
-    ->  atomic_list_concat(Values, ', ', Known),
-        format(string(Text), "one of ~w", [Known])
-    ;   natural(Type, Text)
-    ->  true
-    ;   other_type(Type, Text)
-    ).
-
-other_type(atom, "an atom").
-other_type(text, "a text").
-other_type(term, "a term without variables").
-other_type(pattern, "a fact, in which variables may stand").
-other_type(list, "a list").
-other_type(int, "an integer").
-other_type(number, "a number").
-other_type(flag, "0 or 1").
-other_type(cache_type, "data, instr or unified").
-other_type(addr, "addr(Bus, Device, Function)").
-
 %!  suggestion(+Name, +Arity, -Text) is det.
 %
 %   What the user may have meant by the undeclared Name/Arity: the same name with other arguments, else the
 %   declared fact whose name takes the fewest edits; text to follow a message, empty when nothing is near.
 
 suggestion(Name, _, Text) :-
-    fact(Name, Args, _, _, _),
+    declared(Name, _, fact, Args, _, _),
     !,
     args_text(Args, ArgsText),
     format(string(Text), "; it is ~w(~w)", [Name, ArgsText]).
 suggestion(Name, _, Text) :-
-    derived(Name, _, _, _),
+    declared(Name, _, derived, _, _, _),
     !,
     format(string(Text), "; ~w is concluded by rules, it cannot be asserted", [Name]).
 suggestion(Name, Arity, Text) :-
     atom_codes(Name, Codes),
     findall(Edits-(Other/OtherArity),
-            ( fact(Other, Args, _, _, _),
-              length(Args, OtherArity),
+            ( declared(Other, OtherArity, fact, _, _, _),
               atom_codes(Other, OtherCodes),
               edits(Codes, OtherCodes, Between),
               Edits is 4*Between + sign(abs(Arity - OtherArity))
@@ -586,7 +516,7 @@ suggestion(Name, Arity, Text) :-
     ).
 
 args_text(Args, Text) :-
-    argument_names(Args, Names),
+    findall(Name, member(Name:_, Args), Names),
     atomic_list_concat(Names, ', ', Text).
 
 %   edits(+Codes, +Others, -Edits): Levenshtein distance, a row of the table at a time.
