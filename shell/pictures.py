@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
 
-from kernel.clock import format_duration
+from kernel.clock import PS_PER_MS, PS_PER_NS, PS_PER_S, PS_PER_US, format_duration
 from kernel.trace import Slice
 
 IDLE = "."
+_TICK_COLUMNS = 12
+"""So many columns at least from one tick of the axis to the next: room for `|1234 ms` and some air."""
+_UNITS = (("s", PS_PER_S), ("ms", PS_PER_MS), ("us", PS_PER_US), ("ns", PS_PER_NS), ("ps", 1))
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -40,10 +44,13 @@ def schedule(
     for core in cores:
         cells = _cells(ranges[core], from_ps, to_ps, columns)
         rows.append(f"core {core}".ljust(label) + "".join(IDLE if c is None else letter[c] for c in cells))
+    column = f"a column is {format_duration((to_ps - from_ps) // columns)}"
     legend = "  ".join(
         f"{letter[number]} {names[number]}" for number in sorted(letter, key=lambda n: (n < 1, n))
     )
-    return "\n".join([_axis(from_ps, to_ps, columns, label), *rows, f"{'':{label}}{legend}  {IDLE} idle"]) + "\n"
+    axis = _axis(from_ps, to_ps, columns)
+    legend = "  ".join(filter(None, (legend, f"{IDLE} idle", column)))
+    return "\n".join([f"{'':{label}}{axis}".rstrip(), *rows, f"{'':{label}}{legend}"]) + "\n"
 
 
 def _cells(pieces: Sequence[Slice], from_ps: int, to_ps: int, columns: int) -> list[int | None]:
@@ -66,6 +73,21 @@ def _cells(pieces: Sequence[Slice], from_ps: int, to_ps: int, columns: int) -> l
     return cells
 
 
-def _axis(from_ps: int, to_ps: int, columns: int, label: int) -> str:
-    start, end = format_duration(from_ps), format_duration(to_ps)
-    return " " * label + start + " " * max(1, columns - len(start) - len(end)) + end
+def _axis(from_ps: int, to_ps: int, columns: int) -> str:
+    """Round instants over the columns they fall in: `|0 ms       |100 ms     |200 ms`."""
+    span = to_ps - from_ps
+    step = next(step for step in _steps() if step * columns >= _TICK_COLUMNS * span)
+    name, unit = next((name, unit) for name, unit in _UNITS if step >= unit)
+    axis = ""
+    for instant in range(-(-from_ps // step) * step, to_ps, step):
+        tick = f"|{instant // unit} {name}"
+        # The first column that begins at the instant or after it: what is drawn there happened no earlier.
+        column = -(-(instant - from_ps) * columns // span)
+        if len(axis) <= column <= columns - len(tick):
+            axis = axis.ljust(column) + tick
+    return axis
+
+
+def _steps() -> Iterator[int]:
+    """1, 2, 5, 10, 20, 50, ... ps."""
+    return (digit * 10**power for power in count() for digit in (1, 2, 5))
