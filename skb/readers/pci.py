@@ -123,7 +123,8 @@ def _add_bytes(record: _Record, offset: int, pairs: str, where: str) -> None:
     end = offset + len(found)
     if found and end > LARGEST:
         raise DumpError(where, f"byte {end - 1:#x} lies beyond configuration space; it has {LARGEST} bytes")
-    if offset == 0 and any(record.filled[:4]) and found[:4] != record.config[:4]:
+    ids = min(4, len(found), len(record.config))  # bytes of vendor and device that are given twice
+    if offset == 0 and found[:ids] != record.config[:ids]:
         raise DumpError(where, f"another function at the address of line {record.line}; are these two machines?")
     if found and end > len(record.config):
         more = bytes(end - len(record.config))

@@ -447,6 +447,26 @@ def test_capabilities_cut_off_by_the_end_of_the_dump_are_named_but_not_decoded()
     assert facts_named(facts, "device_msix", "device_link") == []
 
 
+def test_the_header_alone_leaves_capabilities_to_the_text() -> None:
+    """As `lspci -v -x` of somebody who is not root prints it, and as the text of root's -vv says more."""
+    config, address = header(x06=b"\x10", x34=b"\x40", x40=b"\x10\x00\x42\x00")[:64], compound("addr", 0, 1, 0)
+    rows = hexadecimal(config, title="Bridge").split(b"\n")
+    denied = b"\n".join([rows[0], b"\tCapabilities: <access denied>", *rows[1:]])
+    assert facts_named(pci.read(denied, "x"), "pci_capability", "device_port") == []
+    told = b"\n".join(
+        [
+            rows[0],
+            b"\tCapabilities: [40] Express (v2) Root Port (Slot+), MSI 00",
+            b"\t\tLnkSta:\tSpeed 8GT/s, Width x4",
+            *rows[1:],
+        ]
+    )
+    facts = pci.read(told, "x")
+    assert fact("device_port", address, "root_port") in facts
+    assert fact("device_link", address, "status", 8000, 4) in facts
+    assert facts_named(facts, "device")[0].args[0] == "pcie"
+
+
 # --- names -------------------------------------------------------------------------------------------------
 
 
