@@ -10,6 +10,7 @@ from kernel.clock import PS_PER_NS, format_duration
 from kernel.multikernel import DomainStatus
 from kernel.program import PROGRAMS
 from shell.commands import arguments
+from shell.errors import ShellError
 from shell.output import Result, Table
 from shell.registry import command
 from shell.session import Session, read_text
@@ -28,20 +29,25 @@ def programs(session: Session) -> Result:
     summary="place and start a program as a domain of N dispatchers; returns when it is up",
     example="spawn -n 4 -c 0-3 barrier",
 )
-@click.option("-n", "dispatchers", type=int, default=1, metavar="N")
-@click.option("-c", "cores", metavar="CORES")
-@click.option("-m", "manifest", metavar="MANIFEST")
-@click.option("--name", "name", metavar="NAME")
+@click.option("-n", "dispatchers", type=int, metavar="N",
+              help="how many dispatchers; one for each of CORES if not said otherwise, else one")
+@click.option("-c", "cores", metavar="CORES", help="where they are to run, such as 0-3,8; else the policy decides")
+@click.option("-m", "manifest", metavar="MANIFEST", help="a file that says what they need, a phase a line")
+@click.option("--name", "name", metavar="NAME", help="what to call the domain; else it is called as its program")
 @click.argument("program")
-@click.argument("argument", nargs=-1)
+@click.argument("argument", metavar="ARG", nargs=-1)
 def spawn(
-    session: Session, dispatchers: int, cores: str | None, manifest: str | None, name: str | None,
+    session: Session, dispatchers: int | None, cores: str | None, manifest: str | None, name: str | None,
     program: str, argument: tuple[str, ...],
 ) -> Result:
+    """MANIFEST is sought from the current folder, then beside the batch file that names it, then among
+    those that come with Pilotfish.
+    """
     session.kernel.program(program)
     text = read_text(session.file(manifest)) if manifest else None
+    pinned = arguments.cores(cores, session) if cores else ()
     domain = session.kernel.spawn(
-        program, dispatchers, cores=arguments.cores(cores, session) if cores else (),
+        program, max(1, len(pinned)) if dispatchers is None else dispatchers, cores=pinned,
         manifest=text, manifest_name=manifest or "manifest", name=name, arguments=argument,
     )
     where = tuple(assignment.core for assignment in domain.placement.assignments)
@@ -55,8 +61,10 @@ def spawn(
 )
 @click.argument("core")
 @click.argument("program")
-@click.argument("argument", nargs=-1)
+@click.argument("argument", metavar="ARG", nargs=-1)
 def oncore(session: Session, core: str, program: str, argument: tuple[str, ...]) -> Result:
+    if len(arguments.cores(core, session)) > 1:
+        raise ShellError(f"{core} are several cores; spawn -c {core} {program} takes them all")
     return spawn(session, 1, core, None, None, program, argument)
 
 
