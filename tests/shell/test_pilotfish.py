@@ -106,6 +106,7 @@ MISTAKES = [
     ("consult nowhere.pl", "no file 'nowhere.pl'"),
     ("consult /", "'/' is a folder"),
     ("oncore x cpu_bound", "no list of cores"),
+    ("oncore 0-3 cpu_bound", "spawn -c 0-3 cpu_bound takes them all"),
     ("machine mend", "there is machine list and machine show"),
     ("policy", "missing argument"),
     ("manifest 3", "no domain '3'"),
@@ -280,6 +281,24 @@ def test_any_locale_can_show_any_answer() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([str(PILOTFISH), "-c", "echo é"], capture_output=True, timeout=60, env=environment)
     assert (done.returncode, done.stdout) == (0, b"\\xe9\n")
+
+
+def test_cores_named_have_a_dispatcher_each() -> None:
+    asked = ("spawn -c 4-6,1 cpu_bound", "spawn -n 2 -c 4-6 cpu_bound", "oncore 7 cpu_bound")
+    spawned = results("-c", "\n".join(asked))
+    assert [o["result"]["cores"] for o in spawned] == [[4, 5, 6, 1], [4, 5], [7]]  # type: ignore[index]
+
+
+def test_help_ends_with_the_example_and_tells_the_options() -> None:
+    told = pilotfish("-c", "help spawn").stdout
+    assert told.startswith("spawn [-n N] [-c CORES] [-m MANIFEST] [--name NAME] PROGRAM [ARG]...\n")
+    assert told.endswith("example:\n    spawn -n 4 -c 0-3 barrier\n")
+    (answer,) = results("-c", "help spawn")
+    options = answer["result"]["options"]  # type: ignore[index]
+    assert [(o["option"], o["value"]) for o in options] == [
+        ("-n", "N"), ("-c", "CORES"), ("-m", "MANIFEST"), ("--name", "NAME"),
+    ]
+    assert all(o["summary"] for o in options)
 
 
 def test_json_has_plain_data_with_units_in_names() -> None:
