@@ -120,6 +120,7 @@ class Barrier:
     def _open(self, opener: Thread, now: int) -> None:
         self.rounds += 1
         core = opener.dispatcher.core
+        self._holder, self._line_free = core, now  # it writes the line to open, whoever asked for it last
         waiting, self._waiting = self._waiting, []
         all_running = _running(opener)
         for thread in waiting:

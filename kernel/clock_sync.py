@@ -60,7 +60,8 @@ class ResetTimer(Operation):
             if left < 0:
                 thread.resume(then, False)
             else:
-                thread.compute(-(-left // poll_ps) * poll_ps, reset)
+                driver.hold(then, -(-left // poll_ps) * poll_ps)
+                thread.compute(0, reset)
 
         def reset(then: int) -> None:
             driver.reset_timer(self.timestamp)

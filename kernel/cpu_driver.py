@@ -57,7 +57,8 @@ class CpuDriver:
         self._owed: list[list[object]] = []  # [kind, ps] of kernel work to be done before user code goes on
         self._wake: simpy.Event | None = None
         self._wake_at = -1
-        self._dispatch_at = -1
+        self._dispatch_at: int | None = None  # when a dispatch is due, if one is
+        self._held_until = timeline.now
         self._switch_ps = hardware.cost_ps("context_switch", core.number)
         self._interrupt_ps = hardware.cost_ps("interrupt", core.number)
         self._system_call_ps = hardware.cost_ps("system_call", core.number)
@@ -126,6 +127,12 @@ class CpuDriver:
         self.settle(now)
         self._owed.append(["kernel", self._system_call_ps])
 
+    def hold(self, now: int, duration_ps: int) -> None:
+        """Stay in the kernel for so long: it is not preemptable, nothing is dispatched meanwhile."""
+        self.settle(now)
+        self._owed.append(["kernel", duration_ps])
+        self._held_until = now + duration_ps
+
     def read_tsc(self, now: int) -> int:
         """The time-stamp counter, in ps; those of all cores agree, as on the dissertation's systems."""
         return now
@@ -188,7 +195,7 @@ class CpuDriver:
 
     def _next_decision(self, now: int) -> int | None:
         local = self.scheduler.next_decision(self.clock.local(now))
-        return None if local is None else max(now, self.clock.reference(local))
+        return None if local is None else max(now, self._held_until, self.clock.reference(local))
 
     def _on_wake(self, now: int) -> None:
         self._wake = None
@@ -204,16 +211,15 @@ class CpuDriver:
         """Let the running thread go on from what it has just completed."""
         if self._owed:
             return
+        thread = None
         for _ in range(_STEPS_AT_ONE_INSTANT):
             current = self.current
             thread = current.current_thread if current is not None else None
             if thread is None or thread.work > 0 or self._owed:
                 return
             thread.finish(now)
-        assert self.current is not None
-        self.current.domain.trap(
-            f"its program asked for {_STEPS_AT_ONE_INSTANT} operations that take no time", now
-        )
+        assert thread is not None
+        thread.fault(f"its program asked for {_STEPS_AT_ONE_INSTANT} operations that take no time", now)
 
     # -- dispatching -------------------------------------------------------------------------------
 
@@ -225,12 +231,15 @@ class CpuDriver:
         return now
 
     def _dispatch_soon(self, now: int) -> None:
-        if self._dispatch_at != now:
-            self._dispatch_at = now
-            self._timeline.at(now, Priority.DISPATCH, self.core.number, self._dispatch)
+        if self._dispatch_at is None:
+            self._dispatch_at = max(now, self._held_until)
+            self._timeline.at(self._dispatch_at, Priority.DISPATCH, self.core.number, self._dispatch)
 
     def _dispatch(self, now: int) -> None:
-        self._dispatch_at = -1
+        self._dispatch_at = None
+        if now < self._held_until:
+            self._dispatch_soon(now)
+            return
         self.settle(now)
         task = self.scheduler.dispatch(self.clock.local(now))
         chosen = None if task is None else self.dispatchers[task.id]

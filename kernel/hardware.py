@@ -78,7 +78,9 @@ class Hardware:
         return round(cost.value * _UNITS[cost.unit])
 
     def message_ps(self, sender: int, receiver: int) -> int:
-        """One-way latency of a UMP message between two cores (dissertation table 2.5)."""
+        """One-way latency of a message: UMP between two cores (dissertation table 2.5), else LMP (2.4)."""
+        if sender == receiver:
+            return self.cost_ps("lmp", sender)
         return self._row(self._messages, "distance", sender)[receiver]
 
     def line_ps(self, holder: int, reader: int) -> int:

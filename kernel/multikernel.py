@@ -221,11 +221,12 @@ class Multikernel:
 
     def domains(self) -> list[DomainStatus]:
         """The user's domains, by number."""
-        self._settle()
         return [self.status(domain) for number, domain in sorted(self._domains.items()) if number > 0]
 
     def status(self, domain: Domain) -> DomainStatus:
         """One domain, now."""
+        for driver in self.drivers.values():
+            driver.settle(self.now)
         dispatchers = domain.dispatchers.values()
         return DomainStatus(
             domain.id, domain.name, domain.program.name,
@@ -237,7 +238,8 @@ class Multikernel:
 
     def cores(self) -> list[CoreStatus]:
         """All cores, by number."""
-        self._settle()
+        for driver in self.drivers.values():
+            driver.settle(self.now)
         return [
             CoreStatus(
                 core.number, core.package, core.node, core.clock_hz,
@@ -349,7 +351,3 @@ class Multikernel:
         taken = {domain.name for number, domain in self._domains.items() if number > 0 and domain.alive}
         names = itertools.chain([program], (f"{program}.{n}" for n in itertools.count(2)))
         return next(name for name in names if name not in taken)
-
-    def _settle(self) -> None:
-        for driver in self.drivers.values():
-            driver.settle(self.now)

@@ -65,11 +65,16 @@ class Thread:
             self.state = ThreadState.EXITED
             self.dispatcher.thread_left(self, now)
         except KernelError as error:
-            self.dispatcher.domain.trap(str(error), now)
+            self.fault(str(error), now)
         except Exception as error:  # a fault of the program, not of the kernel: the kernel goes on
             where = traceback.extract_tb(error.__traceback__)[-1]
             what = f"{Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {error}"
-            self.dispatcher.domain.trap(what, now)
+            self.fault(what, now)
+
+    def fault(self, what: str, now: int) -> None:
+        """The thread did what it must not: it goes no further, and its domain traps."""
+        self.work = ENDLESS
+        self.dispatcher.domain.trap(what, now)
 
     def compute(self, work_ps: int, finish: Callable[[int], None]) -> None:
         """Spend `work_ps` of processor time, then call `finish`."""

@@ -20,7 +20,6 @@ def small_timeslices(load: Callable[[str], KnowledgeBase]) -> Iterator[Knowledge
     kb = load("amd-4x4")
     kb.assert_fact('cost(timeslice, 1, ms, "this test")')
     yield kb
-    kb.retract_fact('cost(timeslice, 1, ms, "this test")')
 
 
 def beside_cpu_bound(

@@ -77,7 +77,7 @@ def test_the_members_of_a_gang_start_their_timeslices_together(kernel: Multikern
         if piece.domain == gang.id and piece.end_ps - piece.start_ps > PS_PER_MS:
             starts.setdefault(round(piece.start_ps / (160 * PS_PER_MS)), []).append(piece.start_ps)
     assert len(starts) >= 8
-    for slot in list(starts.values())[:-1]:
+    for slot in list(starts.values())[1:-1]:  # who was blocked when the gang began joins within the first slot
         assert len(slot) == 16
         assert max(slot) - min(slot) <= 2 * kernel.hardware.cost_ps("tsc_read", 0)
 
