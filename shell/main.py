@@ -79,7 +79,7 @@ def _misuse(commands: Sequence[str], file: str | None) -> list[str]:
     from shell.registry import COMMANDS
 
     wrong = []
-    if any(not text.isprintable() and any("\ud800" <= char <= "\udfff" for char in text) for text in commands):
+    if any("\ud800" <= char <= "\udfff" for text in commands for char in text):  # how Python keeps stray bytes
         wrong.append("-c: not UTF-8 text")
     if file is not None and file != "-":
         if Path(file).is_dir():

@@ -271,6 +271,19 @@ def test_output_that_cannot_be_written_is_no_crash() -> None:
         assert "internal error" not in done.stderr
 
 
+def test_an_error_of_our_own_is_one_line_that_says_where() -> None:
+    broken = (
+        "import sys, shell.main, shell.session\n"
+        "def fail(*_): raise ZeroDivisionError('by design')\n"
+        "shell.session.Session.execute = fail\n"
+        "sys.argv = ['pilotfish', '-c', 'nproc']\n"
+        "shell.main.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (70, "")
+    assert done.stderr == "-c:1: nproc: internal error: ZeroDivisionError: by design; please report it\n"
+
+
 def test_answers_cannot_drive_the_terminal() -> None:
     done = pilotfish("-c", r"skb X = 'a\x1b\[2J', Y = 日本", "-c", r"skb write('\x1b\[2J')", "-c", "echo \x1b[2J")
     assert "\x1b" not in done.stdout
