@@ -13,6 +13,7 @@ import heapq
 import statistics
 import time
 from collections.abc import Callable, Generator
+from functools import partial
 
 import simpy
 
@@ -63,10 +64,10 @@ def main() -> None:
         for _ in range(2):
             kernel.spawn("cpu_bound", 16)
         before = sum(core.context_switches for core in kernel.cores())
-        rows["pilotfish"].append(seconds(lambda kernel=kernel: kernel.run(SIMULATED_S * PS_PER_S)))
+        rows["pilotfish"].append(seconds(partial(kernel.run, SIMULATED_S * PS_PER_S)))
         switches = sum(core.context_switches for core in kernel.cores()) - before
-        rows["heapq"].append(seconds(lambda: bare_heapq(switches)))
-        rows["simpy"].append(seconds(lambda: plain_simpy(switches)))
+        rows["heapq"].append(seconds(partial(bare_heapq, switches)))
+        rows["simpy"].append(seconds(partial(plain_simpy, switches)))
     base = statistics.median(rows["heapq"])
     print(f"{switches} context switches, 16 cores, {SIMULATED_S} simulated seconds, median of {RUNS}")
     print(f"{'loop':12} {'us a switch':>12} {'x heapq':>9}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from skb.engine import Engine
-from skb.knowledge import KnowledgeBase
 
 from skb import machine
+from skb.engine import Engine
+from skb.knowledge import KnowledgeBase
 
 
 @pytest.fixture(scope="session")
