@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import assert_never
 
 import click
 
@@ -161,6 +162,8 @@ def _parameters(parameters: Parameters) -> str:
             kind = "gang" if gang else "hard real time"
             return (f"{kind}, {ns['wcet_ns']} every {ns['period_ns']}, deadline {ns['deadline_ns']}, "
                     f"release {ns['release_ns']}")
+        case _ as other:
+            assert_never(other)
 
 
 def _parameter_data(parameters: Parameters) -> dict[str, object]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from shell.commands import arguments
-from shell.commands.knowledge import plain, shown
 from shell.errors import ShellError
 from shell.output import Result, Table
 from shell.registry import command
 from shell.session import Session
+from skb.placement import Reason
 
 
 @command("policy", group="placement", summary="policy list: the placement policies; policy use NAME: take one",
@@ -21,12 +23,12 @@ def policy(session: Session, what: str, name: str | None) -> Result:
     if what == "use" and name:
         controller.use(name)
         session.policy = name
-        return Result({"policy": name})
+        return Result({"policy": name}, f"{name} decides from now on")
     if what != "list":
         raise ShellError("policy list, or policy use NAME")
     found = controller.policies()
-    rows = [(each.name, "in use" if each.name == controller.policy else "", each.summary) for each in found]
-    data = [{"name": n, "in_use": bool(used), "summary": summary} for n, used, summary in rows]
+    rows = [(each.name, "in use" if each.name == controller.policy else "", each.description) for each in found]
+    data = [{"name": name, "in_use": bool(used), "description": text} for name, used, text in rows]
     return Result(data, Table(("policy", "", "what it does"), rows))
 
 
@@ -36,6 +38,20 @@ def policy(session: Session, what: str, name: str | None) -> Result:
 def explain(session: Session, domain: str) -> Result:
     found = arguments.domain(domain, session)
     reasons = session.kernel.controller.explain(found.id)
-    rows = [(str(r.dispatcher), str(r.core), shown(r.cost), r.reason) for r in reasons]
-    data = [{"dispatcher": r.dispatcher, "core": r.core, "cost": plain(r.cost), "reason": r.reason} for r in reasons]
-    return Result(data, Table(("dispatcher", "core", "cost", "why"), rows, frozenset(("dispatcher", "core", "cost"))))
+    rows = [
+        (str(r.dispatcher), str(r.core), r.policy, f"{r.cost:g}",
+         ", ".join(f"core {core}: {cost:g}" for core, cost in r.alternatives), _excluded(r))
+        for r in reasons
+    ]
+    columns = ("dispatcher", "core", "policy", "cost", "next best, and their cost", "left out")
+    return Result([asdict(r) for r in reasons], Table(columns, rows, frozenset(("dispatcher", "core", "cost"))))
+
+
+def _excluded(reason: Reason) -> str:
+    """How many cores were out of the question, and why."""
+    counts = (
+        (reason.same_gang, "with another member of the gang"),
+        (reason.without_room, "without room"),
+        (reason.forbidden, "forbidden by the policy"),
+    )
+    return ", ".join(f"{count} {why}" for count, why in counts if count)

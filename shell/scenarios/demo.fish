@@ -7,7 +7,7 @@ spawn -n 8 cpu_bound
 spawn -n 16 barrier
 run 2s
 ps
-schedule 0-15 --from 1600ms --to 2000ms
+schedule
 
 echo ""
 echo "The same programs; the manifest of figure 3.4 has barrier's threads start together."
@@ -17,4 +17,4 @@ spawn -n 16 -m gang.manifest barrier
 phase barrier 1
 run 2s
 ps
-schedule 0-15 --from 1600ms --to 2000ms
+schedule
