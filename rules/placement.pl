@@ -94,7 +94,19 @@ must_be_positive(Dispatchers) :-
     (   integer(Dispatchers), Dispatchers > 0
     ->  true
     ;   refuse("a domain has at least 1 dispatcher, not ~w", [Dispatchers])
+    ),
+    aggregate_all(count, core(_), Cores),
+    most_a_core(Each),
+    Most is max(1, Cores) * Each,
+    (   Dispatchers =< Most
+    ->  true
+    ;   refuse("~D dispatchers are more than ~D cores take, ~D each", [Dispatchers, Cores, Each])
     ).
+
+%   Every dispatcher of a domain binds to every other, so that their number is squared in messages; beyond
+%   this many a core it was a slip of the finger.
+
+most_a_core(64).
 
 %   -- granting
 

@@ -146,7 +146,6 @@ def test_a_mistake_is_told_in_one_line_and_the_session_goes_on(
     assert after == {"command": "nproc", "ok": True, "result": 16}
 
 
-@pytest.mark.xfail(strict=True, reason="the placement rules run out of stack before they refuse such a number")
 def test_a_domain_of_absurd_size_is_refused_in_words() -> None:
     assert "dispatchers" in pilotfish("-c", "spawn -n 99999999999 barrier").stderr
 
