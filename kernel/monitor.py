@@ -132,7 +132,7 @@ class Monitor:
             other = self.kernel.monitors[core]
             there, back = channel(
                 self.kernel.timeline, self.kernel.hardware,
-                (self.core, self.endpoint), (core, other.endpoint),
+                (self.core, self.endpoint), (core, other.endpoint), queueing=True,
             )
             self._links[core] = link = there
             other._links[self.core] = back

@@ -36,7 +36,14 @@ cross(Goal, Bindings, Answers, Inferences, Module, Reply) :-
           Ball, failed(Ball, Output, Result)),
     statistics(inferences, I1),
     Used is I1 - I0,
-    with_output_to(string(Reply), reply(Result, Output, Used)).
+    catch(with_output_to(string(Reply), reply(Result, Output, Used)),
+          Unwritable, unwritable(Unwritable, Used, Reply)).
+
+%   An answer may hold what no text can, such as half a surrogate pair.
+
+unwritable(Ball, Used, Reply) :-
+    failed(Ball, Output, Error),
+    with_output_to(string(Reply), reply(Error, Output, Used)).
 
 failed('$aborted', "", error(cancelled, "interrupted")) :- !.
 failed(unwind(abort), "", error(cancelled, "interrupted")) :- !.
@@ -274,6 +281,7 @@ visible(Name, Arity) :-
 
 consult_file(File, Module, Sandboxed, Text, Notes) :-
     retractall(note(_, _, _, _)),
+    visible_from_goals(Module),
     setup_call_cleanup(
         ( open_string(Text, In), assertz(collecting) ),
         catch(load_files(Module:File, [stream(In), sandboxed(Sandboxed), silent(true)]),
@@ -296,6 +304,16 @@ hooked(Term, Kind, Lines) :-
         atomic_list_concat(Parts, ' ', Text),
         assertz(note(File, Line, Kind, Text))
     ;   true
+    ).
+
+%   A module of rules sees what goals see, and goals see what it defines.
+
+visible_from_goals(Module) :-
+    (   import_module(skb, Module)
+    ->  true
+    ;   forall(import_module(Module, Default), delete_import_module(Module, Default)),
+        forall(import_module(skb, Default), add_import_module(Module, Default, end)),
+        add_import_module(skb, Module, start)
     ).
 
 place(error(_, file(File, Line, _, _)), File, Line) :- !.

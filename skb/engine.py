@@ -147,7 +147,12 @@ class Engine:
 
     def consult(self, path: Path, module: str, sandboxed: bool = True) -> tuple[Note, ...]:
         """Load a user's file into a module; everything that is wrong with it comes back."""
-        text = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise SkbError(f"{path}: not UTF-8 text") from None
+        except OSError as error:
+            raise SkbError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
         found = self.once(
             "bridge:consult_file(File, Module, Sandboxed, Text, Notes)",
             {"File": str(path), "Module": module, "Sandboxed": "true" if sandboxed else "false",
@@ -248,10 +253,15 @@ class Engine:
             self._put_int(refs + 3, inferences)
             self._put_text(refs + 4, module)
             if not self._call(None, _CATCH_EXCEPTION, self._predicate, refs):
-                return ["error", "cancelled", "interrupted", "", 0]
+                if self._shots:
+                    return ["error", "cancelled", "interrupted", "", 0]
+                raise RuleError("bridge", "the answer could not be handed over")
             size, start = ctypes.c_size_t(), ctypes.c_void_p()
             self._get(refs + 5, size, start, self._text | self._utf8)
-            return json.loads(ctypes.string_at(start.value or 0, size.value), object_hook=_value)  # type: ignore[no-any-return]
+            text = ctypes.string_at(start.value or 0, size.value)
+            return json.loads(text, object_hook=_value)  # type: ignore[no-any-return]
+        except RecursionError:
+            raise RuleError("bridge", "the answer is nested too deeply to be shown") from None
         finally:
             self._discard(frame)
 

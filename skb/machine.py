@@ -17,7 +17,7 @@ from pathlib import Path
 from skb.engine import SkbError
 from skb.facts import Fact, fact
 from skb.knowledge import KnowledgeBase
-from skb.readers import DumpError, acpi, cpuid, hwloc, latency, pci, sysfs
+from skb.readers import DumpError, acpi, cpuid, latency, pci
 
 SHIPPED = Path(__file__).parent.parent / "machines"
 
@@ -115,6 +115,18 @@ def _cpuid_folder(path: Path) -> list[Fact]:
     return cpuid.read_folder(files, str(path))
 
 
+def _sysfs_tree(path: Path) -> list[Fact]:
+    from skb.readers import sysfs  # it and hwloc bring much with them that most machines do not need
+
+    return sysfs.read_tree(sysfs.files_of(path), str(path))
+
+
+def _hwloc_file(path: Path) -> list[Fact]:
+    from skb.readers import hwloc
+
+    return hwloc.read(_bytes(path), str(path))
+
+
 def _file_with(read_bytes: Callable[[bytes, str], list[Fact]]) -> Callable[[Path], list[Fact]]:
     return lambda path: read_bytes(_bytes(path), str(path))
 
@@ -126,8 +138,10 @@ _FILES: tuple[tuple[str, str, Callable[[Path], list[Fact]]], ...] = (
     ("pci.txt", "pci", _file_with(pci.read)),
     ("cpuid.txt", "cpuid", _file_with(cpuid.read)),
     ("cpuid", "cpuid", _cpuid_folder),
-    ("sysfs", "sysfs", lambda path: sysfs.read_tree(sysfs.files_of(path), str(path))),
-    ("hwloc.xml", "hwloc", _file_with(hwloc.read)),
+    ("sysfs", "sysfs", _sysfs_tree),
+    ("sysfs.tar.bz2", "sysfs", _sysfs_tree),
+    ("sysfs.tar.gz", "sysfs", _sysfs_tree),
+    ("hwloc.xml", "hwloc", _hwloc_file),
     ("latency.csv", "measured", _file_with(latency.read)),
     ("facts.pl", "a_priori", lambda path: []),
 )

@@ -32,7 +32,8 @@ class UmpLink:
     """One direction of a channel: from `sender` to `receiver`, both core numbers."""
 
     def __init__(
-        self, timeline: Timeline, hardware: Hardware, sender: int, receiver: int, endpoint: Endpoint
+        self, timeline: Timeline, hardware: Hardware, sender: int, receiver: int, endpoint: Endpoint,
+        queueing: bool = False,
     ) -> None:
         self._timeline = timeline
         self._receiver = receiver
@@ -46,6 +47,8 @@ class UmpLink:
         self.acknowledged = 0  # of `sent`, as the sender knows it
         self._told = 0  # of `received`, as the receiver has acknowledged it
         self._blocked: deque[tuple[Thread, object]] = deque()
+        self._queueing = queueing
+        self._queue: deque[object] = deque()  # written as acknowledgements make room
 
     @property
     def free(self) -> int:
@@ -53,11 +56,14 @@ class UmpLink:
         return self.slots - 1 - (self.sent - self.acknowledged)
 
     def send(self, thread: Thread, message: object, now: int) -> None:
-        if self.free < 1:
+        if self.free >= 1:
+            self._write(message, now)
+        elif self._queueing:
+            self._queue.append(message)
+        else:
             self._blocked.append((thread, message))
             thread.block()
             return
-        self._write(message, now)
         thread.compute(self._line_ps, thread.resume)
 
     def _write(self, message: object, now: int) -> None:
@@ -85,6 +91,8 @@ class UmpLink:
 
     def _acknowledge(self, count: int, now: int) -> None:
         self.acknowledged = max(self.acknowledged, count)
+        while self._queue and self.free >= 1:
+            self._write(self._queue.popleft(), now)
         while self._blocked and self.free >= 1:
             thread, message = self._blocked.popleft()
             self._write(message, now)
@@ -93,10 +101,15 @@ class UmpLink:
 
 
 def channel(
-    timeline: Timeline, hardware: Hardware, one: tuple[int, Endpoint], other: tuple[int, Endpoint]
+    timeline: Timeline, hardware: Hardware, one: tuple[int, Endpoint], other: tuple[int, Endpoint],
+    queueing: bool = False,
 ) -> tuple[UmpLink, UmpLink]:
-    """A channel between two (core, endpoint) pairs: the link from `one` to `other`, and the one back."""
-    there = UmpLink(timeline, hardware, one[0], other[0], other[1])
-    back = UmpLink(timeline, hardware, other[0], one[0], one[1])
+    """A channel between two (core, endpoint) pairs: the link from `one` to `other`, and the one back.
+
+    With `queueing` a sender never waits: what finds no slot is queued on its side, as Barrelfish's monitors
+    do, so that no monitor ever waits for another.
+    """
+    there = UmpLink(timeline, hardware, one[0], other[0], other[1], queueing)
+    back = UmpLink(timeline, hardware, other[0], one[0], one[1], queueing)
     there.back, back.back = back, there
     return there, back

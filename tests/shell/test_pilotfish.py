@@ -150,7 +150,6 @@ def test_a_domain_of_absurd_size_is_refused_in_words() -> None:
     assert "dispatchers" in pilotfish("-c", "spawn -n 99999999999 barrier").stderr
 
 
-@pytest.mark.xfail(strict=True, reason="module skb does not import user_rules yet, where consult loads them")
 def test_rules_that_were_consulted_can_be_asked(tmp_path: Path) -> None:
     (tmp_path / "late.pl").write_text("late(Core) :- core(Core), Core > 13.\n")
     answers = results("-c", f"consult {tmp_path / 'late.pl'}", "-c", "skb late(X)")[-1]

@@ -98,6 +98,8 @@ def test_what_a_goal_prints_comes_back_with_its_answer(engine: Engine) -> None:
         ("throw(my_ball)", "my_ball"),
         ("numlist(1, 500000000, L)", "out of|stopped"),
         ("X = 'a\0b'", "NUL"),
+        ("atom_codes(X, [0xD800])", "Cannot represent"),
+        ("numlist(1, 5000, L), foldl([E, A, f(A)]>>true, L, x, T)", "nested too deeply"),
     ],
 )
 def test_an_error_is_one_line_and_the_engine_goes_on(engine: Engine, goal: str, message: str) -> None:

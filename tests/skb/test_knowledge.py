@@ -1,0 +1,70 @@
+"""The knowledge base: facts with their sources, a user's facts and rules, whole machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from skb.engine import SkbError
+from skb.facts import fact
+from skb.knowledge import KnowledgeBase
+
+Load = Callable[[str], KnowledgeBase]
+
+
+def test_each_fact_remembers_its_source(load: Load) -> None:
+    kb = load("amd-4x4")
+    assert ((0, 1), "a_priori") in kb.facts("ht_link")
+    assert {source for _, source in kb.facts("cpu_thread", 4)} == {"cpuid"}
+    assert {source for _, source in kb.facts("node_distance")} == {"acpi"}
+
+
+def test_what_a_user_states_wins_and_can_be_taken_back(load: Load) -> None:
+    kb = load("amd-4x4")
+    kb.assert_fact("core_latency(0, 12, 1000, cycles).")
+    assert kb.once("distance(0, 12, D)") == {"D": 1000}
+    kb.retract_fact("core_latency(0, 12, 1000, cycles)")
+    with pytest.raises(SkbError, match="no fact matches"):
+        kb.retract_fact("core_latency(0, 12, 1000, cycles)")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ht_lnk(0, 1)", "no fact ht_lnk/2; did you mean ht_link/2"),
+        ("ht_link(zero, 1)", "ht_link/2"),
+        ("ht_link(0, 1", "syntax error"),
+        ("ht_link(0, 1), ht_link(1, 2)", "no fact"),
+    ],
+)
+def test_a_fact_that_is_none_is_refused(load: Load, text: str, message: str) -> None:
+    kb = load("amd-4x4")
+    before = kb.facts("ht_link")
+    with pytest.raises(SkbError, match=message):
+        kb.assert_fact(text)
+    assert kb.facts("ht_link") == before
+
+
+def test_facts_are_loaded_all_or_none(load: Load) -> None:
+    kb = load("amd-4x4")
+    with pytest.raises(SkbError, match="core_latency/4"):
+        kb.load("measured", [fact("core_latency", 0, 1, 7, "ns"), fact("core_latency", 0, 2, 7, "years")])
+    assert kb.once("core_latency(0, 1, L, _)") == {"L": 448}
+
+
+def test_rules_that_were_consulted_see_and_are_seen(load: Load, tmp_path: Path) -> None:
+    kb = load("amd-4x4")
+    rules = tmp_path / "mine.pl"
+    rules.write_text("two_hops(A, B) :- hops(A, B, 2).\n")
+    assert kb.consult(rules) == ()
+    assert kb.all("two_hops(0, X)") == [{"X": core} for core in (12, 13, 14, 15)]
+
+
+def test_the_vocabulary_says_what_there_is(kb: KnowledgeBase) -> None:
+    known = {(entry.name, entry.arity): entry for entry in kb.predicates()}
+    assert known["distance", 3].kind == "derived"
+    assert known["cpu_thread", 4].kind == "fact"
+    assert known["cpu_thread", 4].arguments[0] == "core:core"
+    assert all(entry.meaning for entry in known.values())
