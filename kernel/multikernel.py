@@ -116,7 +116,9 @@ class Multikernel:
         cls, kb: KnowledgeBase, *, policy: str = "load_balance", seed: int = 0
     ) -> Multikernel:
         """Boot the machine that `kb` describes: monitors up, timers in step, the clock at 0."""
-        kernel = cls(kb, PlacementController(kb, policy), seed)
+        controller = PlacementController(kb, policy)
+        controller.clear()
+        kernel = cls(kb, controller, seed)
         kernel._post(kernel.first_core, StartSynchronisation())
         kernel._run_until(lambda: kernel.timers_in_step is not None, "timer synchronisation")
         for driver in kernel.drivers.values():

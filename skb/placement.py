@@ -150,6 +150,10 @@ class PlacementController:
         """The domain is gone: its cores and its manifest are free. No harm if it was placed nowhere."""
         self._decide("placement:release(Domain)", {"Domain": domain})
 
+    def clear(self) -> None:
+        """No domain is placed anywhere: the machine has just booted."""
+        self._decide("store:forget(placement)", {})
+
     def phase_changed(self, domain: int, phase: int) -> None:
         """The domain is in another phase now."""
         self._decide("placement:change_phase(Domain, Phase)", {"Domain": domain, "Phase": phase})
