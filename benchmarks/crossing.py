@@ -8,6 +8,7 @@ vocabulary, with their source) beside PySwip's assertz and SWI-Prolog's consult 
 
 from __future__ import annotations
 
+import importlib
 import statistics
 import tempfile
 import time
@@ -38,7 +39,8 @@ def median(action: Callable[[], object], before: Callable[[], object] = lambda: 
 
 def main() -> None:
     kb = KnowledgeBase(Engine.start())
-    from pyswip import Prolog  # after the engine: it must not start Prolog its own way
+    # The peer to compare with, after the engine: it must not start Prolog its own way.
+    Prolog = importlib.import_module("pyswip").Prolog
 
     facts = [fact("core_latency", a, b, a * b % 97 + 1, "ns") for a in range(CORES) for b in range(CORES) if a != b]
     text = "".join(f"consulted:{item}.\n" for item in facts)

@@ -20,7 +20,7 @@ SESSIONS = [
 
 
 def form(line: str) -> str:
-    """A line without its measures: simulated times count Prolog's inferences, which its versions count differently."""
+    """A line without its measures: simulated time counts inferences, and versions of Prolog differ in them."""
     line = re.sub(r"\d+\.\d+|\d{3,}", "N", line)
     return re.sub(r"([^\w\s]|[bcm.])\1+", r"\1", " ".join(line.split()))
 
