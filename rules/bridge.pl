@@ -21,6 +21,7 @@ The reply is a JSON array: ["ok", Answers, More, Output, Inferences] with an obj
 
 :- thread_local note/4.                % File, Line, Severity, Text, while messages are collected
 :- thread_local collecting/0.
+:- dynamic silent/0.                    % asserted by the engine: nothing is printed past it
 
 %!  cross(+Goal:string, +Bindings:string, +Answers:integer, +Inferences:integer, +Module:string,
 %!        -Reply:string) is det.
@@ -303,7 +304,7 @@ hooked(Term, Kind, Lines) :-
         exclude(==(""), Parts0, Parts),
         atomic_list_concat(Parts, ' ', Text),
         assertz(note(File, Line, Kind, Text))
-    ;   true
+    ;   silent
     ).
 
 %   A module of rules sees what goals see, and goals see what it defines.

@@ -188,6 +188,7 @@ class Engine:
         for file in ("bridge.pl", "skb.pl", "apriori.pl"):
             path = to_prolog(str(RULES / file))
             self._command(f"load_files({path}, [silent(true)])")
+        self._command("assertz(bridge:silent)")
         self._predicate = self._find(b"cross", 6, b"bridge")
         self._wake = socket.socketpair()
         self._wake[0].setblocking(False)
