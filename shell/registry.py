@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[..., Result]
 
-GROUPS = ("knowledge", "machine", "domains", "placement", "time", "shell")
+GROUPS = ("knowledge", "machine", "domains", "placement", "time", "comparing", "shell")
 """The groups of `help`, in its order."""
 
 
