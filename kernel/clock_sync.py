@@ -8,14 +8,11 @@ another period starts with twice the allowance, up to a second; then phase locki
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from kernel.clock import PS_PER_S
+from kernel.monitor import Handling, Monitor
 from kernel.program import Invoke
 from kernel.threads import Operation, Thread
-
-if TYPE_CHECKING:
-    from kernel.monitor import Handling, Monitor
 
 LONGEST_ALLOWANCE_PS = PS_PER_S
 """Past this, synchronisation has failed (§3.6.3)."""

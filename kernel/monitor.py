@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from kernel.cpu_driver import CpuDriver
 from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain, DomainState
+from kernel.hardware import Hardware
 from kernel.messaging.endpoint import Endpoint, Link
 from kernel.messaging.ump import channel
 from kernel.program import Environment, Invoke, Receive, Send
 from kernel.threads import Code, Operation
-
-if TYPE_CHECKING:
-    from kernel.multikernel import Multikernel
+from kernel.timeline import Timeline
+from skb.placement import Parameters
 
 Handling = Generator[Operation, Any, None]
 """What a monitor does for one message."""
@@ -87,10 +87,38 @@ class KillDispatchers:
     domain: Domain
 
 
+class Kernel(Protocol):
+    """What monitors need of the kernel they are part of."""
+
+    timeline: Timeline
+    hardware: Hardware
+    monitors: dict[int, Monitor]
+    timeslice_ps: int
+
+    @property
+    def now(self) -> int: ...
+
+    def next_task_id(self) -> int: ...
+
+    def phase_answered(self, domain: Domain, phase: int, refusals: list[str]) -> None: ...
+
+    def timers_answered(self, in_step: bool) -> None: ...
+
+
+class Plans(Protocol):
+    """What a monitor needs of its planner (`kernel.planner`), which puts itself into `Monitor.planner`."""
+
+    def adopt(self, dispatcher: Dispatcher, phases: tuple[Parameters, ...]) -> None: ...
+
+    def forget(self, domain: int) -> None: ...
+
+
 class Monitor:
     """The monitor of one core. It reaches its own CPU driver, and other cores by messages only."""
 
-    def __init__(self, kernel: Multikernel, driver: CpuDriver) -> None:
+    planner: Plans
+
+    def __init__(self, kernel: Kernel, driver: CpuDriver) -> None:
         self.kernel = kernel
         self.driver = driver
         self.core = driver.core.number
@@ -185,7 +213,7 @@ class Monitor:
         dispatcher.start(domain.program.main(environment))
         domain.dispatchers[index] = dispatcher
         domain.dispatcher_started()
-        self.kernel.planners[self.core].adopt(dispatcher, assignment.phases)
+        self.planner.adopt(dispatcher, assignment.phases)
 
     def _dispatcher_up(self, message: DispatcherUp) -> Handling:
         domain = message.domain
@@ -207,7 +235,7 @@ class Monitor:
 
     def remove(self, domain: Domain) -> None:
         """Remove what the domain has on this core; gone already is as well."""
-        self.kernel.planners[self.core].forget(domain.id)
+        self.planner.forget(domain.id)
         for dispatcher in domain.dispatchers.values():
             if dispatcher.driver is self.driver and dispatcher.scheduled:
                 self.driver.remove(dispatcher)

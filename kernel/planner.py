@@ -11,18 +11,16 @@ the same reading of their clocks (§3.5.4).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from kernel.clock import PS_PER_NS
 from kernel.cpu_driver import CpuDriver
 from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain
+from kernel.monitor import Handling, Monitor
 from kernel.program import Invoke
 from kernel.rbed import BestEffort, Hard, Overcommitted, Soft, TaskParameters
 from skb import placement
-
-if TYPE_CHECKING:
-    from kernel.monitor import Handling, Monitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +66,7 @@ class Planner:
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
+        monitor.planner = self
         self._driver: CpuDriver = monitor.driver
         self._phases: dict[int, list[tuple[Dispatcher, tuple[placement.Parameters, ...]]]] = {}
         self._changes: dict[int, _Change] = {}

@@ -12,16 +12,13 @@ import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from shell import batch
 from shell.errors import ShellError, UsageError
 from shell.output import Result
-
-if TYPE_CHECKING:
-    from shell.session import Session
 
 Handler = Callable[..., Result]
 
@@ -67,7 +64,7 @@ class Command:
         """The options, by flag."""
         return {flag: p for p in self.parser.params if isinstance(p, click.Option) for flag in p.opts}
 
-    def call(self, session: Session, rest: str, variables: Mapping[str, str]) -> Result:
+    def call(self, session: object, rest: str, variables: Mapping[str, str]) -> Result:
         """Carry the command out, given the rest of its line.
 
         ShellError, or what the kernel and the SKB raise, where it cannot be done.
