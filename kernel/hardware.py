@@ -54,8 +54,13 @@ class Hardware:
             row["Core"]: Core(row["Core"], row["Package"], row["Node"], row["Hz"])
             for row in sorted(rows, key=lambda row: row["Core"])
         }
-        if not self.cores:
-            raise KernelError("the SKB knows no core with a clock; load a machine with cpuid or facts.pl")
+        lacking = kb.once("core(Core), \\+ (package_of(Core, _), node_of(Core, _), clock_hz(Core, _))")
+        if lacking is not None or not self.cores:
+            core = "any core" if lacking is None else f"core {lacking['Core']}"
+            raise KernelError(
+                f"the SKB lacks the package, node or clock of {core}; a facts.pl beside the dumps can state "
+                "cpu_thread/4 and cpu_clock/2"
+            )
         self._costs = {
             row["Name"]: Cost(row["Name"], row["Value"], row["Unit"], str(row["Source"]))
             for row in kb.all("cost_of(Name, Value, Unit, Source)")

@@ -324,6 +324,8 @@ class Multikernel:
 
     def _ended(self, domain: Domain, _now: int) -> None:
         """A domain ended by itself; what it had is freed when the instant is over."""
+        if domain.id <= 0:
+            raise KernelError(f"the {domain.name} of the system itself failed: {domain.fault}")
         for core in domain.cores:
             self.timeline.at(self.now, Priority.MESSAGE, core, self._remover(core, domain))
         self.controller.release(domain.id)

@@ -19,6 +19,10 @@ cost_of/4 what is used.
 
 default_cost(context_switch, 4, us, "4x4-core AMD system").
 default_cost(lmp, 1463, cycles, "dissertation table 2.4, 4x4-core AMD system").
+default_cost(ump_shared_cache, 448, cycles, "dissertation table 2.5, 4x4-core AMD system: shared cache").
+default_cost(ump_same_package, 450, cycles, "dissertation table 2.5, 2x2-core AMD system: same die").
+default_cost(ump_hop, 545, cycles, "dissertation table 2.5, 4x4-core AMD system: one hop").
+default_cost(ump_next_hop, 13, cycles, "dissertation table 2.5, 4x4-core AMD system: two hops less one").
 default_cost(line_same_package, 75, cycles, "dissertation 3.1.2, 4x4-core AMD system").
 default_cost(line_other_package, 160, cycles, "dissertation 3.1.2, 4x4-core AMD system").
 default_cost(update, 30, cycles, "dissertation 2.1.3, 4x4-core AMD system").

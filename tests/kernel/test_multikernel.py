@@ -139,6 +139,13 @@ def test_a_refused_request_says_why_and_changes_nothing(
     assert (kernel.now, kernel.domains(), kernel.kb.all("allocation(D, I, C)")) == before
 
 
+def test_a_machine_whose_clock_nobody_told_is_refused_in_words(load: Load) -> None:
+    kb = load("amd-4x4")
+    kb.retract_fact("cpu_clock(7, _)")
+    with pytest.raises(KernelError, match=r"clock of core 7; a facts.pl beside the dumps can state"):
+        Multikernel.boot(kb)
+
+
 def test_a_phase_that_a_domain_does_not_have_is_refused(kernel: Multikernel) -> None:
     domain = kernel.spawn("barrier", 2)
     with pytest.raises(KernelError, match="has no phase 1; it has phase 0 only"):
