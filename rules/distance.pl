@@ -51,6 +51,12 @@ two_cores(A, B) :-
     ).
 
 latency(A, B, Latency, Unit) :-
+    (   measured(A, B, Latency0, Unit0)
+    ->  Latency = Latency0, Unit = Unit0
+    ;   latency_by_relation(A, B, Latency, Unit)
+    ).
+
+measured(A, B, Latency, Unit) :-
     (   facts:core_latency(A, B, Latency0, Unit0)
     ->  Latency = Latency0, Unit = Unit0
     ;   facts:core_latency(B, A, Latency0, Unit0)
@@ -59,7 +65,6 @@ latency(A, B, Latency, Unit) :-
     ->  Latency is Mean / 2, Unit = cycles
     ;   facts:message_rtt(B, A, Mean, _, _, _)
     ->  Latency is Mean / 2, Unit = cycles
-    ;   latency_by_relation(A, B, Latency, Unit)
     ).
 
 latency_by_relation(A, B, Latency, Unit) :-
@@ -103,7 +108,7 @@ nanoseconds_per(s, 1000000000).
 
 %!  nearest_cores(+Core, -Cores) is det.
 %
-%   Cores are all other cores, nearest first: by distance/3 where it is known of all of them, else by the
+%   Cores are all other cores, nearest first: by distance/3 where it was measured of all of them, else by the
 %   level of the closest cache they share with Core, hops, and number.
 
 nearest_cores(Core, Cores) :-
@@ -129,7 +134,8 @@ nearest_cores(Core, Count, Cores) :-
 
 distances([], _, []).
 distances([Other|Others], Core, [Cycles-Other|Pairs]) :-
-    distance(Core, Other, Cycles),
+    measured(Core, Other, Latency, Unit),
+    in_cycles(Unit, Latency, Core, Cycles),
     distances(Others, Core, Pairs).
 
 relations([], _, []).
