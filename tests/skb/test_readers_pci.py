@@ -259,10 +259,10 @@ def test_a_northbridge_tells_its_node_its_routes_and_its_links() -> None:
 @pytest.mark.parametrize("options", ["-Dmmn", "-Dmmnn", "-Dvmmn", "-Dvmmnn", "-Dn", "-Dnn"])
 def test_every_format_of_lspci_with_numbers_gives_the_same_functions(path: Path, options: str) -> None:
     text = run_lspci(path, options)
-    if re.search(r"\[[0-9a-f]*\.\.\.", text):
-        pytest.skip("lspci cuts long names off, and the numbers after them")
-    facts, whole = pci.read(text.encode(), "x"), dump(path)
     assert pci.recognises(text.encode())
+    if re.search(r"\[[0-9a-f]*\.\.\.", text):
+        return  # lspci has cut long names off, and the numbers after them
+    facts, whole = pci.read(text.encode(), "x"), dump(path)
     with_interface = "mm" in options
     assert {k: v[: 4 + with_interface] for k, v in functions(facts).items()} == {
         k: v[: 4 + with_interface] for k, v in functions(whole).items()
