@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -93,7 +93,6 @@ class Reply:
     more: bool = False
     output: str = ""
     inferences: int = 0
-    notes: tuple[Note, ...] = field(default=())
 
 
 class Engine:
@@ -127,7 +126,6 @@ class Engine:
             return _checked(self._cross(arguments))
         with self._watched(seconds):
             return _checked(self._cross(arguments))
-        raise AssertionError("_watched swallows nothing")
 
     def once(self, goal: str, bind: Mapping[str, Term] | None = None, **limits: Any) -> dict[str, Any] | None:
         """The first answer, or None."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from skb.engine import Engine, Literal, Note, Reply, SkbError, goal_text
-from skb.facts import Fact, Term, Text, to_prolog, to_prolog_list
+from skb.facts import Compound, Fact, Term, Text, to_prolog, to_prolog_list
 
 USER_RULES = "user_rules"
 """The module in which users' rule files live."""
@@ -104,6 +104,7 @@ class KnowledgeBase:
         return sorted(found, key=lambda entry: (entry.name, entry.arity))
 
 
-def _argument(term: Any) -> str:
-    """`core:core` of a declaration as text."""
-    return to_prolog(term).replace("':'(", "").rstrip(")").replace(",", ":", 1)
+def _argument(term: Compound) -> str:
+    """`core:core` of a declaration as text: an argument's name and its type."""
+    name, kind = term.args
+    return f"{name}:{to_prolog(kind)}"

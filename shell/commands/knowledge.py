@@ -29,10 +29,7 @@ def skb(session: Session, limit: int, text: str) -> Result:
         raise ShellError("which goal? such as: skb shares_cache(0, X, 3)")
     reply = session.kb.ask(text, limit=limit)
     data = [{name: plain(value) for name, value in answer.items()} for answer in reply.answers]
-    remarks = [str(note) for note in reply.notes]
-    if reply.more:
-        remarks.append(f"there are more than {limit} answers; --limit N asks for more")
-    remark = "\n".join(remarks)
+    remark = f"there are more than {limit} answers; --limit N asks for more" if reply.more else ""
     if not reply.answers:
         return Result(data, reply.output + "false.", remark)
     names = list(reply.answers[0])
