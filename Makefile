@@ -41,7 +41,7 @@ define install
 	[ -x $(BIN)/pip ] || { rm -rf .venv; $(PYTHON) -m venv .venv 2>/dev/null; } \
 	  || { rm -rf .venv; bash .ci/packages python3-venv && $(PYTHON) -m venv .venv; } \
 	  || { echo "pilotfish: $(PYTHON) cannot make a virtual environment; install python3-venv by hand" >&2; exit 1; }; \
-	$(BIN)/pip install --quiet --disable-pip-version-check $(1) \
+	$(BIN)/pip install -qq --disable-pip-version-check $(1) \
 	  || { echo "pilotfish: pip could not install the packages that pyproject.toml names; is the network there?" >&2; exit 1; }
 endef
 
