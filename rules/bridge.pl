@@ -1,6 +1,6 @@
 :- encoding(utf8).
 :- module(bridge,
-          [ cross/6,                    % +Goal, +Bindings, +Answers, +Inferences, +Module, -Reply
+          [ cross/7,                    % +Goal, +Bindings, +Answers, +Inferences, +Module, +Boxed, -Reply
             consult_file/5              % +File, +Module, +Sandboxed, +Text, -Notes
           ]).
 :- use_module(library(lists)).
@@ -24,16 +24,17 @@ The reply is a JSON array: ["ok", Answers, More, Output, Inferences] with an obj
 :- dynamic silent/0.                    % asserted by the engine: nothing is printed past it
 
 %!  cross(+Goal:string, +Bindings:string, +Answers:integer, +Inferences:integer, +Module:string,
-%!        -Reply:string) is det.
+%!        +Boxed:integer, -Reply:string) is det.
 %
 %   Reply holds the first Answers solutions (all if negative) of Goal in Module, where Bindings, a list
-%   of 'Name'=Value as text, gives values to variables of Goal by name.
+%   of 'Name'=Value as text, gives values to variables of Goal by name. If Boxed is 1, Goal must be safe: it
+%   may conclude and compute, but touch no file, process or fact (safety.pl).
 
-cross(Goal, Bindings, Answers, Inferences, Module, Reply) :-
+cross(Goal, Bindings, Answers, Inferences, Module, Boxed, Reply) :-
     retractall(collecting),
     statistics(inferences, I0),
     catch(with_output_to(string(Output),
-                         answers(Goal, Bindings, Answers, Inferences, Module, Result)),
+                         answers(Goal, Bindings, Answers, Inferences, Module, Boxed, Result)),
           Ball, failed(Ball, Output, Result)),
     statistics(inferences, I1),
     Used is I1 - I0,
@@ -49,12 +50,20 @@ unwritable(Ball, Used, Reply) :-
 failed('$aborted', "", error(cancelled, "interrupted")) :- !.
 failed(unwind(abort), "", error(cancelled, "interrupted")) :- !.
 failed(Ball, "", error(Kind, Text)) :-
-    catch(error_text(Ball, Kind, Text), _, ( Kind = error, Text = "an error without a description" )).
+    (   catch(error_text(Ball, Kind, Text), _, fail)
+    ->  true
+    ;   Kind = error,
+        format(string(Text), "~p", [Ball])
+    ).
 
-answers(Text, BindingsText, Limit, Inferences, ModuleText, Result) :-
+answers(Text, BindingsText, Limit, Inferences, ModuleText, Boxed, Result) :-
     atom_string(Module, ModuleText),
     read_goal(Text, Module, Goal, Names),
     bind(BindingsText, Names),
+    (   Boxed =:= 1
+    ->  safe_goal(Module:Goal)
+    ;   true
+    ),
     include(shown, Names, Shown),
     % one solution is the common question: it needs no findall
     (   Limit =:= 1
@@ -203,6 +212,10 @@ error_text(error(existence_error(procedure, PI), _), existence, Text) :- !,
     ->  format(string(Text), "no predicate ~w/~w; did you mean ~w?", [Name, Arity, Near])
     ;   format(string(Text), "no predicate ~w/~w; facts lists what there is", [Name, Arity])
     ).
+error_text(error(permission_error(call, sandboxed, PI), _), permission, Text) :- !,
+    plain(PI, Name/Arity),
+    format(string(Text), "~w/~w may not be called from here; goals conclude and compute, they touch nothing",
+           [Name, Arity]).
 error_text(error(resource_error(What), _), resource, Text) :- !,
     format(string(Text), "out of ~w; the goal wants more than a question may take", [What]).
 error_text(Ball, Kind, Text) :-
@@ -251,8 +264,11 @@ syntax_text(What, Context, Text) :-
     ;   format(string(Text), "syntax error: ~w", [Said])
     ).
 
-plain(_:PI, Plain) :- !, plain(PI, Plain).
-plain(PI, PI).
+%   plain(+Called, -PI): a predicate indicator without its module; library(sandbox) names the call instead.
+
+plain(_:Called, PI) :- !, plain(Called, PI).
+plain(Name/Arity, Name/Arity) :- !.
+plain(Called, Name/Arity) :- functor(Called, Name, Arity).
 
 near(Name, Arity, Near) :-
     (   current_near(Name, Other), OtherArity = Arity, visible(Other, OtherArity)

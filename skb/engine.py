@@ -1,6 +1,6 @@
 """The one crossing into SWI-Prolog, and the one module that imports PySwip.
 
-Text in, one deterministic predicate (`bridge:cross/6`), JSON text out: what PySwip's own interface makes
+Text in, one deterministic predicate (`bridge:cross/7`), JSON text out: what PySwip's own interface makes
 slow, lossy or unsafe never comes into play (no generators, no term handles kept, no callbacks). A
 question has a limit on inferences, which makes its end deterministic, a limit on time as a backstop, and can
 be interrupted with Ctrl-C; after any of these the engine goes on.
@@ -114,14 +114,15 @@ class Engine:
 
     def solve(
         self, goal: str, bind: Mapping[str, Term] | None = None, *, answers: int | None = None,
-        inferences: int = INFERENCES, seconds: float | None = SECONDS, module: str = "skb",
+        inferences: int = INFERENCES, seconds: float | None = SECONDS, module: str = "skb", boxed: bool = False,
     ) -> Reply:
         """The first `answers` answers (all if None) of a goal as a user types it, dot or no dot.
 
         `bind` gives values to variables of the goal, by name. Limits and errors are RuleErrors.
+        A `boxed` goal may conclude and compute, but touch no file, process or fact.
         With `seconds` None nothing watches over time and Ctrl-C: for short questions of our own.
         """
-        arguments = (goal_text(goal), _bindings(bind), -1 if answers is None else answers, inferences, module)
+        arguments = (goal_text(goal), _bindings(bind), -1 if answers is None else answers, inferences, module, boxed)
         if seconds is None:
             return _checked(self._cross(arguments))
         with self._watched(seconds):
@@ -187,7 +188,7 @@ class Engine:
             path = to_prolog(str(RULES / file))
             self._command(f"load_files({path}, [silent(true)])")
         self._command("assertz(bridge:silent)")
-        self._predicate = self._find(b"cross", 6, b"bridge")
+        self._predicate = self._find(b"cross", 7, b"bridge")
         self._wake = socket.socketpair()
         self._wake[0].setblocking(False)
         self._wake[1].setblocking(False)
@@ -239,24 +240,25 @@ class Engine:
         data = text.encode("utf-8", "surrogatepass")
         self._put(ref, self._string | self._utf8, len(data), data)
 
-    def _cross(self, arguments: tuple[str, str, int, int, str]) -> list[Any]:
+    def _cross(self, arguments: tuple[str, str, int, int, str, bool]) -> list[Any]:
         if threading.get_ident() != self._owner:
             raise SkbError("the engine belongs to the thread that started it")
-        goal, bindings, answers, inferences, module = arguments
+        goal, bindings, answers, inferences, module, boxed = arguments
         frame = self._frame()
         try:
-            refs = self._refs(6)
+            refs = self._refs(7)
             self._put_text(refs, goal)
             self._put_text(refs + 1, bindings)
             self._put_int(refs + 2, answers)
             self._put_int(refs + 3, inferences)
             self._put_text(refs + 4, module)
+            self._put_int(refs + 5, boxed)
             if not self._call(None, _CATCH_EXCEPTION, self._predicate, refs):
                 if self._shots:
                     return ["error", "cancelled", "interrupted", "", 0]
                 raise RuleError("bridge", "the answer could not be handed over")
             size, start = ctypes.c_size_t(), ctypes.c_void_p()
-            self._get(refs + 5, size, start, self._text | self._utf8)
+            self._get(refs + 6, size, start, self._text | self._utf8)
             text = ctypes.string_at(start.value or 0, size.value)
             return json.loads(text, object_hook=_value)  # type: ignore[no-any-return]
         except RecursionError:
@@ -300,7 +302,7 @@ class Engine:
             signal.signal(signal.SIGINT, handler)
             while self._shots:  # an abort may still be on its way to the next question: take it here
                 self._shots -= 1
-                self._cross((_TAKE_SIGNALS, "", 1, INFERENCES, "system"))
+                self._cross((_TAKE_SIGNALS, "", 1, INFERENCES, "system", False))
             if interrupted:
                 raise KeyboardInterrupt
 

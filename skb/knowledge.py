@@ -53,8 +53,8 @@ class KnowledgeBase:
         )
 
     def ask(self, goal: str, bind: Mapping[str, Term] | None = None, *, limit: int | None = None) -> Reply:
-        """A user's question: the first `limit` answers (all if None), under limits, interruptible."""
-        return self.engine.solve(goal, bind, answers=limit)
+        """A user's question: the first `limit` answers (all if None), boxed, under limits, interruptible."""
+        return self.engine.solve(goal, bind, answers=limit, boxed=True)
 
     def once(self, goal: str, bind: Mapping[str, Term] | None = None, **limits: Any) -> dict[str, Any] | None:
         """The first answer to a question of our own, or None."""

@@ -62,6 +62,25 @@ def test_rules_that_were_consulted_see_and_are_seen(load: Load, tmp_path: Path) 
     assert kb.all("two_hops(0, X)") == [{"X": core} for core in (12, 13, 14, 15)]
 
 
+@pytest.mark.parametrize(
+    "goal",
+    [
+        "shell('touch escaped')", "open('escaped', write, S)", "G = shell('touch escaped'), call(G)", "halt",
+        "consult('escaped')", "assertz(facts:ht_link(7, 8))", "retractall(facts:ht_link(_, _))",
+        "findall(X, shell(X), _)", "store:forget_machine", "set_prolog_flag(debug_on_error, true)",
+        "thread_create(shell('touch escaped'))", "getenv('HOME', X)", "@(shell('touch escaped'), user)",
+    ],
+)
+def test_a_users_goal_touches_nothing(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, goal: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    kb = load("amd-4x4")
+    before = kb.facts("ht_link")
+    with pytest.raises(SkbError):
+        kb.ask(goal)
+    assert list(tmp_path.iterdir()) == []
+    assert kb.facts("ht_link") == before
+
+
 def test_the_vocabulary_says_what_there_is(kb: KnowledgeBase) -> None:
     known = {(entry.name, entry.arity): entry for entry in kb.predicates()}
     assert known["distance", 3].kind == "derived"
