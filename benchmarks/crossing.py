@@ -63,7 +63,7 @@ def main() -> None:
     theirs = median(lambda: [list(Prolog.query(f"facts:{goal}")) for _ in range(times)]) / times
     rows.append(("one-answer query", ours, theirs))
     asked = median(lambda: [kb.ask(goal, limit=1) for _ in range(times)]) / times
-    rows.append(("the same, interruptible", asked, theirs))
+    rows.append(("the same as a user's goal", asked, theirs))
 
     goal = "core_latency(A, B, C, U), A < 39"
     answers = len(kb.all(goal))
