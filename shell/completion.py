@@ -11,7 +11,7 @@ from prompt_toolkit.document import Document
 
 from kernel.program import PROGRAMS
 from shell import batch
-from shell.registry import COMMANDS, Command
+from shell.registry import COMMANDS, Command, family, first_words
 from shell.session import Session
 from skb.machine import list_machines
 
@@ -29,12 +29,18 @@ class CommandCompleter(Completer):
         before = document.text_before_cursor.lstrip().removeprefix("-").lstrip()
         name, _ = batch.split_command(before) if before else ("", "")
         if name == before and name != "?-":
-            yield from _matching(name, ((c.name, c.summary) for c in COMMANDS.values()))
+            yield from _matching(name, first_words().items())
             return
+        words = before.split()
+        if name not in COMMANDS and family(name):
+            if len(words) == 1 or (len(words) == 2 and not before[-1].isspace()):
+                second = words[1] if len(words) == 2 else ""
+                yield from _matching(second, ((c.name.split()[1], c.summary) for c in family(name)))
+                return
+            name, words = f"{words[0]} {words[1]}", words[1:]
         command = COMMANDS.get(name)
         if command is None:
             return
-        words = before.split()
         word = "" if before[-1].isspace() else words[-1]
         if command.raw and not word.startswith("--"):
             goal = before.removeprefix(name)
@@ -76,9 +82,9 @@ class CommandCompleter(Completer):
             case "CORES":
                 listed = word[: max(word.rfind(end) for end in ",-") + 1]
                 yield from ((f"{listed}{core}", "core") for core in kernel.drivers)
-            case "NAME" if command.name == "machine":
+            case "MACHINE":
                 yield from ((info.name, info.summary) for info in list_machines())
-            case "NAME" if command.name == "policy":
+            case "POLICY":
                 yield from ((policy.name, policy.description) for policy in kernel.controller.policies())
             case "NAME" if command.name == "facts":
                 yield from self._vocabulary()

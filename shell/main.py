@@ -76,7 +76,7 @@ def run(
 
 def _misuse(commands: Sequence[str], file: str | None) -> list[str]:
     """What is wrong with what was asked for, seen before a machine is booted for it."""
-    from shell.registry import COMMANDS
+    from shell.registry import first_words
 
     wrong = []
     if any("\ud800" <= char <= "\udfff" for text in commands for char in text):  # how Python keeps stray bytes
@@ -85,7 +85,7 @@ def _misuse(commands: Sequence[str], file: str | None) -> list[str]:
         if Path(file).is_dir():
             wrong.append(f"'{file}' is a folder; a batch file is wanted")
         elif not Path(file).exists():
-            hint = f"; a command is given with -c '{file}'" if file in COMMANDS else ""
+            hint = f"; a command is given with -c '{file}'" if file in first_words() else ""
             wrong.append(f"no file '{file}'{hint}")
         elif not os.access(file, os.R_OK):
             wrong.append(f"{file}: cannot be read: permission denied")

@@ -3,7 +3,7 @@
 A command is a function with click's options and arguments, registered with its group, a line of what it
 does, and an example that works; its docstring says the rest. It is given the session and returns a
 `Result`; it prints nothing itself. A raw command takes the rest of its line as it stands, so that Prolog
-text keeps its quotes.
+text keeps its quotes. Commands of one family have two words, such as `machine list` and `machine show`.
 """
 
 from __future__ import annotations
@@ -126,11 +126,33 @@ def command(
     return register
 
 
-def find(name: str) -> Command:
-    """The command of that name; a misspelt one is told the nearest."""
-    found = COMMANDS.get(name)
-    if found is None:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else "help lists them"
-        raise ShellError(f"no command '{name}'; {hint}")
-    return found
+def family(name: str) -> list[Command]:
+    """The commands whose first word is `name`, where they have two."""
+    return [each for each in COMMANDS.values() if each.name.startswith(f"{name} ")]
+
+
+def first_words() -> dict[str, str]:
+    """What a line can begin with, and what it does: a family is described by the words that follow."""
+    words: dict[str, str] = {}
+    for each in COMMANDS.values():
+        name = each.name.split()[0]
+        members = family(name)
+        words[name] = "|".join(member.name.split()[1] for member in members) if members else each.summary
+    return words
+
+
+def resolve(text: str) -> tuple[Command, str]:
+    """The command that a line begins with, and the rest of the line; ShellError where there is none."""
+    name, rest = batch.split_command(text)
+    if name in COMMANDS:
+        return COMMANDS[name], rest
+    members = {each.name.split()[1]: each for each in family(name)}
+    if not members:
+        known = first_words()
+        near = difflib.get_close_matches(name, known, n=1)
+        raise ShellError(f"no command '{name}'; " + (f"did you mean {near[0]}?" if near else "help lists them"))
+    second, rest = batch.split_command(rest) if rest else ("", "")
+    if second not in members:
+        what = f"no {name} {second}" if second else f"{name} what"
+        raise UsageError(f"{what}; there is {', '.join(f'{name} {each}' for each in members)}")
+    return members[second], rest

@@ -14,7 +14,7 @@ from kernel.multikernel import Multikernel
 from shell import batch
 from shell.errors import ShellError, TextError
 from shell.output import Printer, Result
-from shell.registry import find
+from shell.registry import resolve
 from skb import machine
 from skb.engine import SkbError
 from skb.knowledge import KnowledgeBase
@@ -69,8 +69,9 @@ class Session:
 
     def execute(self, text: str) -> tuple[str, Result]:
         """Carry out one command line; its name and its result. Raises what `FAILURES` lists."""
-        name, rest = batch.split_command(text)
-        return name, find(name).call(self, rest, self.variables())
+        name = batch.split_command(text)[0]
+        command, rest = resolve(text)
+        return name, command.call(self, rest, self.variables())
 
     def perform(self, text: str, where: str) -> str | None:
         """Carry out a command line and print what came of it; None, or why it failed."""

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import click
 
 from shell.errors import ShellError
 from shell.output import Result
-from shell.registry import COMMANDS, GROUPS, Command, command, find
+from shell.registry import COMMANDS, GROUPS, Command, command, family, resolve
 from shell.session import Quit, Session
 
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 
 
 @command("help", group="shell", summary="all commands, or one with an example", example="help spawn")
-@click.argument("name", metavar="COMMAND", required=False)
-def help_(session: Session, name: str | None) -> Result:
-    if name is not None:
-        return _help_on(find(name))
-    width = max(len(name) for name in COMMANDS)
+@click.argument("words", metavar="COMMAND", nargs=-1)
+def help_(session: Session, words: tuple[str, ...]) -> Result:
+    if len(words) == 1 and words[0] not in COMMANDS and family(words[0]):
+        return _listing(family(words[0]))
+    if words:
+        return _help_on(resolve(" ".join(words))[0])
+    return _listing(list(COMMANDS.values()))
+
+
+def _listing(commands: Sequence[Command]) -> Result:
+    """Commands by group, with what they do."""
+    width = max(len(each.name) for each in commands)
     lines: list[str] = []
     listing = []
     for group in GROUPS:
-        lines.append(group)
-        for each in COMMANDS.values():
-            if each.group == group:
-                lines.append(f"  {each.name:{width}}  {each.summary}")
-                listing.append({"name": each.name, "group": group, "summary": each.summary})
+        members = [each for each in commands if each.group == group]
+        lines += [group, *(f"  {each.name:{width}}  {each.summary}" for each in members)] if members else []
+        listing += [{"name": each.name, "group": group, "summary": each.summary} for each in members]
     return Result(listing, "\n".join([*lines, "", "help COMMAND says how one is written"]))
 
 

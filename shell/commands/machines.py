@@ -5,30 +5,29 @@ from __future__ import annotations
 import click
 
 from kernel.clock import PS_PER_NS
-from shell.errors import ShellError
 from shell.output import Result, Table
 from shell.registry import command
 from shell.session import Session
 from skb import machine as machines
 
 
-@command("machine", group="machine", summary="machine list: those that can be booted; machine show [NAME]: one",
+@command("machine list", group="machine", summary="the machines that can be booted", example="machine list")
+def machine_list(session: Session) -> Result:
+    rows = [(m.name, m.summary) for m in machines.list_machines()]
+    data = [{"name": name, "summary": summary} for name, summary in rows]
+    return Result(data, Table(("machine", "what it is"), rows))
+
+
+@command("machine show", group="machine", summary="a machine's folder, and how many facts each source of it gives",
          example="machine show amd-4x4")
-@click.argument("what", metavar="list|show")
-@click.argument("name", required=False)
-def machine(session: Session, what: str, name: str | None) -> Result:
-    if what == "list":
-        rows = [(m.name, m.summary) for m in machines.list_machines()]
-        data = [{"name": name, "summary": summary} for name, summary in rows]
-        return Result(data, Table(("machine", "what it is"), rows))
-    if what != "show":
-        raise ShellError(f"machine {what}? there is machine list and machine show")
+@click.argument("name", metavar="MACHINE", required=False)
+def machine_show(session: Session, name: str | None) -> Result:
     path = machines.find(name or session.machine_name)
     facts = machines.read(path)
     counts = [(source, str(len(found))) for source, found in facts.facts]
     rows = [("name", facts.name), ("folder", str(path)), *((f"facts: {s}", n) for s, n in counts)]
-    data_show = {"name": facts.name, "folder": str(path), "facts": {s: int(n) for s, n in counts}}
-    return Result(data_show, Table(("what", "value"), rows))
+    data = {"name": facts.name, "folder": str(path), "facts": {s: int(n) for s, n in counts}}
+    return Result(data, Table(("what", "value"), rows))
 
 
 @command("nproc", group="machine", summary="how many cores there are", example="nproc")

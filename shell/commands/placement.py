@@ -7,29 +7,27 @@ from dataclasses import asdict
 import click
 
 from shell.commands import arguments
-from shell.errors import ShellError
 from shell.output import Result, Table
 from shell.registry import command
 from shell.session import Session
 from skb.placement import Reason
 
 
-@command("policy", group="placement", summary="policy list: the placement policies; policy use NAME: take one",
-         example="policy use near")
-@click.argument("what", metavar="list|use")
-@click.argument("name", required=False)
-def policy(session: Session, what: str, name: str | None) -> Result:
+@command("policy list", group="placement", summary="the placement policies", example="policy list")
+def policy_list(session: Session) -> Result:
     controller = session.kernel.controller
-    if what == "use" and name:
-        controller.use(name)
-        session.policy = name
-        return Result({"policy": name}, f"{name} decides from now on")
-    if what != "list":
-        raise ShellError("policy list, or policy use NAME")
     found = controller.policies()
     rows = [(each.name, "in use" if each.name == controller.policy else "", each.description) for each in found]
     data = [{"name": name, "in_use": bool(used), "description": text} for name, used, text in rows]
     return Result(data, Table(("policy", "", "what it does"), rows))
+
+
+@command("policy use", group="placement", summary="let that policy decide from now on", example="policy use near")
+@click.argument("name", metavar="POLICY")
+def policy_use(session: Session, name: str) -> Result:
+    session.kernel.controller.use(name)
+    session.policy = name
+    return Result({"policy": name}, f"{name} decides from now on")
 
 
 @command("explain", group="placement", summary="why each dispatcher of a domain is on its core",

@@ -12,7 +12,7 @@ from prompt_toolkit.document import Document
 
 import shell.commands  # noqa: F401 - registers the commands
 from shell.completion import CommandCompleter
-from shell.registry import COMMANDS
+from shell.registry import first_words
 
 SESSION: Any = SimpleNamespace(  # as much of a session as completion looks at
     environment={"NODES": "4"},
@@ -65,7 +65,7 @@ def test_what_may_come_next_is_offered(text: str, lines: list[str]) -> None:
 
 
 def test_an_empty_line_offers_every_command() -> None:
-    assert offered("") == list(COMMANDS)
+    assert offered("") == list(first_words())
 
 
 def test_files_are_offered_by_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
