@@ -1,6 +1,7 @@
 :- encoding(utf8).
 :- module(apriori,
           [ load_machine/3,             % +Said, +File, +Text
+            supposing_machine/4,        % +Said, +File, +Text, :Goal
             read_facts/3                % +File, +Text, -Facts
           ]).
 :- use_module(library(lists)).
@@ -18,10 +19,25 @@ A machine replaces the one before it, whole, or nothing happens.
 
 load_machine(Said, File, Text) :-
     read_facts(File, Text, Placed),
-    transaction(( forget_machine,
-                  forall(member(Source-Facts, Said), load_facts(Source, Facts)),
-                  load_placed(Placed, File)
-                )).
+    transaction(replace_machine(Said, Placed, File)).
+
+replace_machine(Said, Placed, File) :-
+    forget_machine,
+    forall(member(Source-Facts, Said), load_facts(Source, Facts)),
+    load_placed(Placed, File).
+
+%!  supposing_machine(+Said:list(pair), +File, +Text, :Goal) is semidet.
+%
+%   Goal, the first time, of a knowledge base that holds what load_machine/3 would make it hold. The one there
+%   is stays as it was.
+
+:- meta_predicate supposing_machine(+, +, +, 0).
+
+supposing_machine(Said, File, Text, Goal) :-
+    read_facts(File, Text, Placed),
+    snapshot(( replace_machine(Said, Placed, File),
+               once(Goal)
+             )).
 
 load_placed(Placed, File) :-
     findall(Fact, member(_-Fact, Placed), Facts),

@@ -27,7 +27,7 @@ The reply is a JSON array: ["ok", Answers, More, Output, Inferences] with an obj
 %!        +Boxed:integer, -Reply:string) is det.
 %
 %   Reply holds the first Answers solutions (all if negative) of Goal in Module, where Bindings, a list
-%   of 'Name'=Value as text, gives values to variables of Goal by name. If Boxed is 1, Goal must be safe: it
+%   of 'Name'=Value as text, gives values to variables of Goal by name, which are no part of the solutions. If Boxed is 1, Goal must be safe: it
 %   may conclude and compute, but touch no file, process or fact (safety.pl).
 
 cross(Goal, Bindings, Answers, Inferences, Module, Boxed, Reply) :-
@@ -59,12 +59,12 @@ failed(Ball, "", error(Kind, Text)) :-
 answers(Text, BindingsText, Limit, Inferences, ModuleText, Boxed, Result) :-
     atom_string(Module, ModuleText),
     read_goal(Text, Module, Goal, Names),
-    bind(BindingsText, Names),
+    include(shown, Names, Asked),
+    bind(BindingsText, Names, Asked, Shown),
     (   Boxed =:= 1
     ->  safe_goal(Module:Goal)
     ;   true
     ),
-    include(shown, Names, Shown),
     % one solution is the common question: it needs no findall
     (   Limit =:= 1
     ->  (   limited(once(Module:Goal), Inferences)
@@ -109,10 +109,16 @@ read_goal(Text, Module, Goal, Names) :-
     ;   true
     ).
 
-bind("", _) :- !.
-bind(Text, Names) :-
+%   bind(+Text, +Names, +Asked, -Shown): Shown are those of Asked to which Text gives no value.
+
+bind("", _, Asked, Asked) :- !.
+bind(Text, Names, Asked, Shown) :-
     term_string(Bindings, Text),
-    maplist(bind_one(Names), Bindings).
+    maplist(bind_one(Names), Bindings),
+    exclude(given(Bindings), Asked, Shown).
+
+given(Bindings, Name=_) :-
+    memberchk(Name=_, Bindings).
 
 bind_one(Names, Name=Value) :-
     (   memberchk(Name=Variable, Names)

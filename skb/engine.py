@@ -118,7 +118,8 @@ class Engine:
     ) -> Reply:
         """The first `answers` answers (all if None) of a goal as a user types it, dot or no dot.
 
-        `bind` gives values to variables of the goal, by name. Limits and errors are RuleErrors.
+        `bind` gives values to variables of the goal, by name; answers do not repeat them. Limits and errors
+        are RuleErrors.
         A `boxed` goal may conclude and compute, but touch no file, process or fact.
         With `seconds` None nothing watches over time and Ctrl-C: for short questions of our own.
         """

@@ -45,11 +45,21 @@ class KnowledgeBase:
         self, said: Sequence[tuple[str, Sequence[Fact]]], apriori: str = "", apriori_name: str = "facts.pl"
     ) -> None:
         """Hold what these sources say, and the text of a facts.pl; nothing else, or on an error what was held."""
-        pairs = ",".join(f"{to_prolog(source)}-{to_prolog_list(facts)}" for source, facts in said)
         self.engine.once(
-            "apriori:load_machine(Said, File, Text)",
-            {"Said": Literal(f"[{pairs}]"), "File": Text(apriori_name), "Text": Text(apriori)},
-            inferences=_NO_LIMIT,
+            "apriori:load_machine(Said, File, Text)", _machine(said, apriori, apriori_name), inferences=_NO_LIMIT
+        )
+
+    def supposing(
+        self, said: Sequence[tuple[str, Sequence[Fact]]], apriori: str, apriori_name: str, goal: str
+    ) -> dict[str, Any] | None:
+        """The first answer that `goal` would have on that machine, as `load_machine` takes it, or None.
+
+        What the knowledge base holds stays as it is, placements included; an error is the one that loading
+        the machine would raise. A goal of many answers collects them itself: `findall(C, core(C), Cores)`.
+        """
+        return self.engine.once(
+            f"apriori:supposing_machine(Said, File, Text, ({goal}))", _machine(said, apriori, apriori_name),
+            inferences=_NO_LIMIT, seconds=60.0,
         )
 
     def ask(self, goal: str, bind: Mapping[str, Term] | None = None, *, limit: int | None = None) -> Reply:
@@ -102,6 +112,12 @@ class KnowledgeBase:
             for row in rows
         ]
         return sorted(found, key=lambda entry: (entry.name, entry.arity))
+
+
+def _machine(said: Sequence[tuple[str, Sequence[Fact]]], apriori: str, apriori_name: str) -> dict[str, Any]:
+    """What a machine's sources say, as the arguments of the goals that take it."""
+    pairs = ",".join(f"{to_prolog(source)}-{to_prolog_list(facts)}" for source, facts in said)
+    return {"Said": Literal(f"[{pairs}]"), "File": Text(apriori_name), "Text": Text(apriori)}
 
 
 def _argument(term: Compound) -> str:

@@ -12,7 +12,7 @@ test(an_answer_is_an_object_a_solution, true(sub_string(Reply, 0, _, _, "[\"ok\"
     asked("member(X, [1, a])\n .", -1, Reply).
 test(more_answers_than_asked_for_are_told_of, true(sub_string(Reply, _, _, _, "],true,"))) :-
     asked("between(1, 5, X)\n .", 2, Reply).
-test(values_are_bound_by_name, true(sub_string(Reply, _, _, _, "{\"Y\":8,\"X\":7}"))) :-
+test(values_are_bound_by_name, true(sub_string(Reply, _, _, _, "{\"Y\":8}"))) :-
     bridge:cross("Y is X + 1\n .", "['X'=7]", 1, 1000000, "user", 0, Reply).
 test(a_goal_that_fails_has_no_answer, true(sub_string(Reply, 0, _, _, "[\"ok\",[],false"))) :-
     asked("fail\n .", 1, Reply).

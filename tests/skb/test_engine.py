@@ -53,7 +53,7 @@ def test_any_term_goes_in_and_comes_out_as_itself(term: Term) -> None:
 @given(TEXTS)
 def test_text_bound_to_a_variable_is_never_read_as_a_goal(text: str) -> None:
     hostile = f"'), throw(escaped), ('{text}"
-    assert Engine.start().once("atom(X), Y = X", {"X": hostile}) == {"X": hostile, "Y": hostile}
+    assert Engine.start().once("atom(X), Y = X", {"X": hostile}) == {"Y": hostile}
 
 
 def test_a_goal_is_written_as_at_a_prolog_prompt(engine: Engine) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
 from skb.engine import SkbError
-from skb.facts import fact
+from skb.facts import Compound, fact
 from skb.knowledge import KnowledgeBase
 
 Load = Callable[[str], KnowledgeBase]
@@ -87,3 +88,18 @@ def test_the_vocabulary_says_what_there_is(kb: KnowledgeBase) -> None:
     assert known["cpu_thread", 4].kind == "fact"
     assert known["cpu_thread", 4].arguments[0] == "core:core"
     assert all(entry.meaning for entry in known.values())
+
+
+def test_a_machine_can_be_supposed_without_becoming_the_one_there_is(load: Load) -> None:
+    kb = load("amd-4x4")
+    kb.assert_fact("core_latency(0, 12, 1000, cycles).")
+    before = sorted(map(str, kb.facts("cpu_thread") + kb.facts("core_latency") + kb.facts("ht_link")))
+    two = [("cpuid", [fact("cpu_thread", core, core, 0, 0) for core in (0, 1)])]
+    assert kb.supposing(two, "ht_link(0, 1).", "facts.pl", "packages(P), findall(A-B, hops(A, B, 1), Hops)") == {
+        "P": [0, 1], "Hops": [Compound("-", (0, 1)), Compound("-", (1, 0))], "A": ANY, "B": ANY,
+    }
+    assert kb.supposing(two, "", "facts.pl", "core(7)") is None
+    with pytest.raises(SkbError, match=r"facts.pl:1"):
+        kb.supposing(two, "ht_lnk(0, 1).", "facts.pl", "true")
+    assert sorted(map(str, kb.facts("cpu_thread") + kb.facts("core_latency") + kb.facts("ht_link"))) == before
+    assert kb.once("distance(0, 12, D), packages(P)") == {"D": 1000, "P": [0, 1, 2, 3]}
