@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 _PLAIN_ATOM = re.compile(r"[a-z][A-Za-z0-9_]*\Z")
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0\\"}
@@ -42,7 +43,7 @@ class Fact:
     args: tuple[Term, ...]
 
     def __str__(self) -> str:
-        return to_prolog(Compound(self.name, self.args))
+        return _compound(self.name, self.args)
 
 
 def fact(name: str, *args: Term) -> Fact:
@@ -57,6 +58,11 @@ def compound(name: str, *args: Term) -> Compound:
 
 def to_prolog(term: Term) -> str:
     """The canonical Prolog text of a term; raises ValueError for a number Prolog cannot hold."""
+    kind = type(term)
+    if kind is int and term >= 0:  # type: ignore[operator]
+        return str(term)  # most of what machines say are such numbers
+    if kind is str:
+        return _atom(term)  # type: ignore[arg-type]
     if isinstance(term, bool):
         return "true" if term else "false"
     if isinstance(term, int):
@@ -64,7 +70,7 @@ def to_prolog(term: Term) -> str:
     if isinstance(term, Text):
         return _quoted(term, '"')
     if isinstance(term, str):
-        return term if _PLAIN_ATOM.match(term) else _quoted(term, "'")
+        return _atom(term)
     if isinstance(term, float):
         if not math.isfinite(term):
             raise ValueError(f"{term} is not a number that a fact can hold")
@@ -73,15 +79,22 @@ def to_prolog(term: Term) -> str:
             text = text.replace("e", ".0e")
         return text if term >= 0 else f" {text}"
     if isinstance(term, Compound):
-        if not term.args:
-            return to_prolog(term.name) + "()"
-        return f"{to_prolog(term.name)}({','.join(map(to_prolog, term.args))})"
+        return _compound(term.name, term.args)
     return f"[{','.join(map(to_prolog, term))}]"
 
 
 def to_prolog_list(facts: Iterable[Fact]) -> str:
     """Many facts as one Prolog list, the form in which bulk facts cross."""
     return f"[{','.join(map(str, facts))}]"
+
+
+def _compound(name: str, args: Iterable[Term]) -> str:
+    return f"{_atom(name)}({','.join(map(to_prolog, args))})"
+
+
+@lru_cache(maxsize=4096)
+def _atom(name: str) -> str:
+    return name if _PLAIN_ATOM.match(name) else _quoted(name, "'")
 
 
 def _quoted(text: str, quote: str) -> str:
