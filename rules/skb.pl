@@ -12,6 +12,7 @@ loaded into modules of their own, which import from this one.
 :- reexport(store, [fact_source/2, contradiction/4]).
 :- reexport(topology).
 :- reexport(distance).
+:- reexport(multicast).
 :- reexport(costs).
 :- reexport(admission, [utilisation/2]).
 :- reexport(load, [load/2, sibling_load/2, package_load/2, peers/2, package_peers/2, spread/3]).

@@ -382,6 +382,14 @@ derived(closest_memory, [core:core, node:id], semidet,
         "Node has memory, and none that has is closer to Core").
 derived(device_near, [address:addr, cores:list], nondet,
         "the cores closest to a PCI function, ascending").
+derived(multicast_tree, [root:core, cores:list, tree:term], semidet,
+        "tree(Core, Subtrees) that brings a message from Root to all Cores soonest, of those we know to make").
+derived(multicast_sends, [tree:term, sends:list], semidet,
+        "the messages of a tree, each send(From, To, Start, Arrival) in ns after the root began").
+derived(multicast_cost, [tree:term, latency:number], semidet,
+        "all cores of a tree have the message so many ns after its root began").
+derived(broadcast_cost, [root:core, cores:list, method:atom, latency:number], nondet,
+        "what a message to all Cores takes in ns: unicast, by_package, passed_on, multicast_tree, best (up to 6)").
 derived(cost_of, [name:atom, value:number, unit:atom, source:text], nondet,
         "what a mechanism costs on this machine, defaults included").
 derived(line_transfer, [from:core, to:core, latency:cycles], nondet,
