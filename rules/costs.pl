@@ -48,13 +48,27 @@ cost_of(Name, Value, Unit, Source) :-
 
 %!  line_transfer(?From, ?To, ?Cycles) is nondet.
 %
-%   Moving a cache line from core From to another core To takes Cycles of core To.
+%   Moving a cache line from core From to another core To takes Cycles of core To: line_shared_cache where they
+%   share a cache and that is stated, else line_same_package; over a link line_other_package, and for each further
+%   one line_next_hop, where that is stated.
 
 line_transfer(From, To, Cycles) :-
     package_of(From, Package),
     package_of(To, Other),
     From \== To,
     (   Package == Other
-    ->  cost_of(line_same_package, Cycles, cycles, _)
-    ;   cost_of(line_other_package, Cycles, cycles, _)
+    ->  within_package(From, To, Cycles)
+    ;   cost_of(line_other_package, First, cycles, _),
+        (   facts:cost(line_next_hop, Next, cycles, _)
+        ->  package_hops(Package, Other, Hops),
+            Cycles is round(First + (Hops - 1) * Next)
+        ;   Cycles = First
+        )
+    ).
+
+within_package(From, To, Cycles) :-
+    (   facts:cost(line_shared_cache, Shared, cycles, _),
+        shares_cache(From, To, _)
+    ->  Cycles = Shared
+    ;   cost_of(line_same_package, Cycles, cycles, _)
     ).

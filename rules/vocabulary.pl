@@ -303,6 +303,26 @@ fact(machine, [name:atom], 0, [a_priori],
      "the machine's name").
 fact(ht_link, [a:id, b:id], none, [a_priori],
      "two packages are connected directly, in both directions").
+fact(tile, [package:id, column:id, row:id], [package], [a_priori],
+     "the package is the tile at that place of a mesh, counted from 0; messages go along the row first (XY routing)").
+fact(mesh_clock, [clock:hertz], 0, [a_priori],
+     "the clock of the mesh's routers").
+fact(memory_controller, [controller:id, package:id], [controller], [a_priori],
+     "a memory controller sits at the router of that tile; its number is that of its NUMA node").
+fact(message_buffer, [core:core, size:bytes, line_size:bytes], [core], [a_priori],
+     "the core's part of its tile's message-passing buffer, which every core of the mesh can read and write").
+fact(test_and_set, [core:core, registers:count], [core], [a_priori],
+     "so many test-and-set registers guard the core's message-passing buffer").
+fact(coherence_domain, [core:core, domain:label(id)], [core], [a_priori],
+     "hardware keeps the caches of the cores of a domain coherent; a machine that states none is one domain").
+fact(memory_domain, [core:core, domain:label(id)], [core], [a_priori],
+     "the cores of a domain can map the same memory; a machine that states none is one domain").
+fact(clock_domain, [core:core, domain:label(id)], [core], [a_priori],
+     "the cores of a domain change their clock together").
+fact(voltage_domain, [core:core, domain:label(id)], [core], [a_priori],
+     "the cores of a domain change their voltage together").
+fact(device_core, [address:addr, core:core], none, [a_priori],
+     "the core is on the card that is that PCI function").
 fact(cache_share, [a:core, b:core, level:level], none, [a_priori],
      "two cores share a cache of that level").
 fact(cost, [name:atom, value:number, unit:oneof([ns, us, ms, s, cycles, bytes]), source:text], [name], [a_priori],
@@ -394,6 +414,14 @@ derived(cost_of, [name:atom, value:number, unit:atom, source:text], nondet,
         "what a mechanism costs on this machine, defaults included").
 derived(line_transfer, [from:core, to:core, latency:cycles], nondet,
         "moving a cache line between two cores takes so many cycles of the receiver").
+derived(coherent, [a:core, b:core], nondet,
+        "hardware keeps the caches of two cores coherent").
+derived(shares_memory, [a:core, b:core], nondet,
+        "two cores can map the same memory").
+derived(mpb_access, [from:core, to:core, operation:oneof([read, write]), latency:cycles], nondet,
+        "a core's read of a word of another's message-passing buffer, or its write of a line, takes so many of its cycles").
+derived(memory_access, [core:core, controller:id, latency:cycles], nondet,
+        "a core's uncached read of a word behind a memory controller takes so many of its cycles").
 derived(fact_source, [fact:pattern, source:atom], nondet,
         "the fact holds because Source says so").
 derived(contradiction, [fact:pattern, source:atom, other:pattern, other_source:atom], nondet,

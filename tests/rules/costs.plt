@@ -21,3 +21,21 @@ test(a_line_moves_sooner_within_a_package, all(To-Cycles == [1-75, 2-160])) :-
     costs:line_transfer(0, To, Cycles).
 
 :- end_tests(costs).
+
+:- begin_tests(lines, [setup(three_packages), cleanup(store:forget_machine)]).
+
+%   Three packages in a row; the first has two cores that share a cache and one that shares none.
+
+three_packages :-
+    store:forget_machine,
+    store:load_facts(boot, [ cpu_thread(0, 0, 0, 0), cpu_thread(1, 0, 1, 0), cpu_thread(2, 0, 2, 0),
+                             cpu_thread(3, 1, 0, 0), cpu_thread(4, 2, 0, 0) ]),
+    store:load_facts(a_priori,
+                     [ ht_link(0, 1), ht_link(1, 2), cache_share(0, 1, 3),
+                       cost(line_shared_cache, 20, cycles, "this test"),
+                       cost(line_next_hop, 5.6, cycles, "this test") ]).
+
+test(a_line_moves_soonest_within_a_cache_and_last_over_most_links, all(To-Cycles == [1-20, 2-75, 3-160, 4-166])) :-
+    costs:line_transfer(0, To, Cycles).
+
+:- end_tests(lines).
