@@ -6,6 +6,8 @@
             peers/2,                    % +Core, -Count
             package_peers/2,            % +Core, -Count
             spread/3,                   % +Dispatcher, +Core, -Hops
+            least_loaded/2,             % +Cores, -Core
+            least_loaded_near/2,        % +Address, -Core
             begin_loads/0,
             end_loads/0,
             load_added/3                % +Dispatcher, +Core, +Phases
@@ -47,6 +49,22 @@ load(Core, Load) :-
         known_load(Core, Load)
     ;   known_load(Core, Load)
     ).
+
+%!  least_loaded(+Cores:list, -Core) is semidet.
+%
+%   No core of Cores has less load than Core; of several the lowest. Fails of no cores.
+
+least_loaded(Cores, Core) :-
+    findall(Load-Each, ( member(Each, Cores), load(Each, Load) ), Loads0),
+    sort(Loads0, [_-Core|_]).
+
+%!  least_loaded_near(+Address, -Core) is semidet.
+%
+%   Of the cores closest to the PCI function at Address, Core has the least load.
+
+least_loaded_near(Address, Core) :-
+    device_near(Address, Cores),
+    least_loaded(Cores, Core).
 
 known_load(Core, Load) :-
     (   now(Core, _, _, Known)

@@ -12,11 +12,15 @@ loaded into modules of their own, which import from this one.
 :- reexport(store, [fact_source/2, contradiction/4]).
 :- reexport(topology).
 :- reexport(distance).
+:- reexport(routes).
+:- reexport(memory).
+:- reexport(symmetry).
 :- reexport(multicast).
 :- reexport(costs).
 :- reexport(mesh).
 :- reexport(admission, [utilisation/2]).
-:- reexport(load, [load/2, sibling_load/2, package_load/2, peers/2, package_peers/2, spread/3]).
+:- reexport(load, [load/2, sibling_load/2, package_load/2, peers/2, package_peers/2, spread/3, least_loaded/2,
+                       least_loaded_near/2]).
 :- reexport(policy, [policies/1]).
 :- reexport(placement, [explain/2]).
 

@@ -402,6 +402,28 @@ derived(closest_memory, [core:core, node:id], semidet,
         "Node has memory, and none that has is closer to Core").
 derived(device_near, [address:addr, cores:list], nondet,
         "the cores closest to a PCI function, ascending").
+derived(route, [a:core, b:core, packages:list], semidet,
+        "the packages that a message from A to B passes, both ends included").
+derived(package_route, [a:id, b:id, packages:list], semidet,
+        "the packages on the way from one to the other, both included").
+derived(cycles_per_hop, [latency:number], semidet,
+        "each further link between packages makes a message later by so many cycles").
+derived(memory_at, [address:address, node:id], semidet,
+        "the byte at that physical address is in the memory of Node").
+derived(memory_distance, [core:core, node:id, distance:count], semidet,
+        "relative distance from Core to the memory of Node; 10 is local, 255 cannot be reached").
+derived(same_memory_link, [a:core, b:core], nondet,
+        "two cores reach their closest memory over the same memory controller").
+derived(access_ns, [core:core, address:address, latency:number], semidet,
+        "Core reads the byte at that physical address, uncached, in so many ns").
+derived(buffer_node, [sender:core, receiver:core, node:id], semidet,
+        "messages between two cores are best kept in the memory of Node").
+derived(cores_by_memory, [groups:list], det,
+        "Node-Cores for each node that is the closest memory of some cores").
+derived(equal_cores, [groups:list], det,
+        "groups of cores that nothing but their numbers tells apart").
+derived(equal_cores, [core:core, cores:list], semidet,
+        "the cores that nothing but their numbers tells from Core, itself included").
 derived(multicast_tree, [root:core, cores:list, tree:term], semidet,
         "tree(Core, Subtrees) that brings a message from Root to all Cores soonest, of those we know to make").
 derived(multicast_sends, [tree:term, sends:list], semidet,
@@ -440,6 +462,10 @@ derived(package_peers, [core:core, count:count], semidet,
         "so many dispatchers of the domain being placed are on Core's package so far").
 derived(spread, [dispatcher:id, core:core, hops:number], semidet,
         "mean hops from Core to the dispatchers of the domain being placed; 0 for its first").
+derived(least_loaded, [cores:list, core:core], semidet,
+        "none of Cores has less load than Core").
+derived(least_loaded_near, [address:addr, core:core], semidet,
+        "of the cores closest to a PCI function, Core has the least load").
 derived(explain, [domain:id, reasons:list], semidet,
         "why each dispatcher of Domain is where it is").
 derived(policies, [policies:list], det,
