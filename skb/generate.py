@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from skb.writers import acpi, cpuid, pci
+from skb.writers import acpi, apriori, cpuid, mesh, pci
 
 Description = Mapping[str, Any]
 
@@ -32,6 +32,15 @@ class DescriptionError(ValueError):
 
 def generate(description: Description) -> dict[str, bytes]:
     """The files of the machine, by name."""
+    files = {}
+    if "mesh" in description:
+        files["facts.pl"] = _facts(description).encode()
+    if "processor" in description:
+        files |= _dumps(description)
+    return files
+
+
+def _dumps(description: Description) -> dict[str, bytes]:
     packages, cores = description["processor"]["packages"], description["processor"]["cores_a_package"]
     hops = package_hops(packages, description["interconnect"]["links"])
     return {
@@ -40,6 +49,19 @@ def generate(description: Description) -> dict[str, bytes]:
         "pci.txt": pci.lspci_text(_functions(description, packages, cores)).encode(),
         "latency.csv": _latencies(description["latency"], packages, cores, hops).encode(),
     }
+
+
+def _facts(description: Description) -> str:
+    """facts.pl of a machine with a mesh: what its dumps, if there are any, cannot tell."""
+    stated = dict(description["mesh"])
+    stated["caches"] = {name: mesh.MeshCache(**cache) for name, cache in stated["caches"].items()}
+    return apriori.facts_pl(
+        [
+            apriori.Paragraph("A priori facts, made of machine.toml, which has the source of each figure.", ()),
+            *mesh.paragraphs(mesh.Mesh(**stated)),
+            apriori.Paragraph("What mechanisms cost.", apriori.costs(description.get("costs", {}))),
+        ]
+    )
 
 
 def package_hops(packages: int, links: list[list[int]]) -> list[list[int]]:
