@@ -1,6 +1,7 @@
 :- encoding(utf8).
 :- module(bridge,
           [ cross/7,                    % +Goal, +Bindings, +Answers, +Inferences, +Module, +Boxed, -Reply
+            read_goal/4,                % +Text, +Module, -Goal, -Names
             consult_file/5              % +File, +Module, +Sandboxed, +Text, -Notes
           ]).
 :- use_module(library(lists)).
@@ -92,6 +93,10 @@ limited(Goal, Inferences) :-
 
 shown(Name=_) :-
     \+ sub_atom(Name, 0, _, _, '_').
+
+%!  read_goal(+Text:string, +Module, -Goal, -Names) is det.
+%
+%   Text is one Goal, its variables Names (Name=Variable each), read as Module's operators say.
 
 read_goal(Text, Module, Goal, Names) :-
     setup_call_cleanup(

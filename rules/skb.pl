@@ -8,6 +8,7 @@ loaded into modules of their own, which import from this one.
 */
 
 :- use_module(apriori, []).
+:- use_module(proof, []).
 :- reexport(vocabulary, [declared/6]).
 :- reexport(store, [fact_source/2, contradiction/4]).
 :- reexport(topology).

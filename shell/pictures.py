@@ -1,8 +1,9 @@
-"""Pictures in text: who ran where and when, one row a core, one letter a domain."""
+"""Pictures in text: who ran where and when (one row a core, one letter a domain), and trees."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 
 from kernel.clock import PS_PER_MS, PS_PER_NS, PS_PER_S, PS_PER_US, format_duration
@@ -13,6 +14,30 @@ _TICK_COLUMNS = 12
 """So many columns at least from one tick of the axis to the next: room for `|1234 ms` and some air."""
 _UNITS = (("s", PS_PER_S), ("ms", PS_PER_MS), ("us", PS_PER_US), ("ns", PS_PER_NS), ("ps", 1))
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A line of a tree, a remark on it, and the branches below it."""
+
+    line: str
+    remark: str
+    branches: Sequence[Branch]
+
+
+def tree(root: Branch) -> str:
+    """The tree, a line a branch, remarks aligned beside them."""
+    rows: list[tuple[str, str]] = []
+
+    def draw(branch: Branch, first: str, rest: str) -> None:
+        rows.append((first + branch.line, branch.remark))
+        for number, each in enumerate(branch.branches, 1):
+            last = number == len(branch.branches)
+            draw(each, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
+
+    draw(root, "", "")
+    width = max((len(line) for line, remark in rows if remark), default=0)
+    return "\n".join(f"{line:{width}}  {remark}".rstrip() for line, remark in rows)
 
 
 def letters(names: Mapping[int, str]) -> dict[int, str]:

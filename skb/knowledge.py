@@ -31,6 +31,18 @@ class Predicate:
     meaning: str
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Why `goal` holds (rules/proof.pl). `kind` is `fact`, `rule`, `computed`, `none` (nothing satisfies it) or `all`
+    (all its solutions count); `source` who says a fact, or file:line of a user's rule; `proofs` what it rests on.
+    """
+
+    kind: str
+    goal: Term
+    source: str
+    proofs: tuple[Proof, ...]
+
+
 class KnowledgeBase:
     """The System Knowledge Base. A process has one; `engine` is what it stands on."""
 
@@ -65,6 +77,12 @@ class KnowledgeBase:
     def ask(self, goal: str, bind: Mapping[str, Term] | None = None, *, limit: int | None = None) -> Reply:
         """A user's question: the first `limit` answers (all if None), boxed, under limits, interruptible."""
         return self.engine.solve(goal, bind, answers=limit, boxed=True)
+
+    def explain(self, goal: str, *, limit: int = 1) -> list[Proof]:
+        """Proofs of a user's goal, boxed and limited as in `ask`: the first `limit` ways in which it holds."""
+        asked = {"Text": Text(goal_text(goal))}
+        reply = self.engine.solve("proof:proof_of_question(Text, Proof)", asked, answers=limit)
+        return [_proof(answer["Proof"]) for answer in reply.answers]
 
     def once(self, goal: str, bind: Mapping[str, Term] | None = None, **limits: Any) -> dict[str, Any] | None:
         """The first answer to a question of our own, or None."""
@@ -118,6 +136,12 @@ def _machine(said: Sequence[tuple[str, Sequence[Fact]]], apriori: str, apriori_n
     """What a machine's sources say, as the arguments of the goals that take it."""
     pairs = ",".join(f"{to_prolog(source)}-{to_prolog_list(facts)}" for source, facts in said)
     return {"Said": Literal(f"[{pairs}]"), "File": Text(apriori_name), "Text": Text(apriori)}
+
+
+def _proof(node: Compound) -> Proof:
+    kind, goal, source, proofs = node.args
+    assert isinstance(kind, str) and isinstance(source, str) and isinstance(proofs, list)
+    return Proof(kind, goal, source, tuple(_proof(each) for each in proofs if isinstance(each, Compound)))
 
 
 def _argument(term: Compound) -> str:

@@ -112,6 +112,10 @@ def shown(value: Any) -> str:
         return "_"
     if isinstance(value, Compound) and len(value.args) == 2 and value.name in _OPERATORS:
         return f"{shown(value.args[0])}{value.name}{shown(value.args[1])}"
+    if isinstance(value, Compound) and len(value.args) == 2 and value.name in _RELATIONS:
+        return f"{shown(value.args[0])} {value.name} {shown(value.args[1])}"
+    if isinstance(value, Compound) and len(value.args) == 2 and value.name == ",":
+        return f"{shown(value.args[0])}, {shown(value.args[1])}"
     if isinstance(value, Compound):
         return f"{to_prolog(value.name)}({', '.join(map(shown, value.args))})"
     if isinstance(value, list):
@@ -120,6 +124,7 @@ def shown(value: Any) -> str:
 
 
 _OPERATORS = frozenset("-+*/:=") | {"->", "**", "//"}
+_RELATIONS = frozenset("<>") | {"=<", ">=", "=:=", "=\\=", "==", "\\==", "\\=", "is", "@<", "@>", "@=<", "@>="}
 
 
 def plain(value: Any) -> Any:

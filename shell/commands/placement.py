@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 
 import click
 
+from kernel.domain import Domain
+from shell import pictures
 from shell.commands import arguments
+from shell.commands.knowledge import shown
+from shell.errors import ShellError
 from shell.output import Result, Table
 from shell.registry import command
 from shell.session import Session
+from skb.knowledge import Proof
 from skb.placement import Reason
 
 
@@ -30,11 +36,41 @@ def policy_use(session: Session, name: str) -> Result:
     return Result({"policy": name}, f"{name} decides from now on")
 
 
-@command("explain", group="placement", summary="why each dispatcher of a domain is on its core",
-         example="explain barrier")
-@click.argument("domain")
-def explain(session: Session, domain: str) -> Result:
-    found = arguments.domain(domain, session)
+@command("explain", group="placement", summary="why a domain's dispatchers are where they are, or why a goal holds",
+         example="explain distance(0, 12, D)", raw="DOMAIN|GOAL")
+@click.option("--limit", type=click.IntRange(min=1), default=1, metavar="N",
+              help="how many of the ways in which GOAL holds to show at most; 1 if not said otherwise")
+def explain(session: Session, limit: int, text: str) -> Result:
+    """A goal is shown with what it follows from, step by step, down to facts and who says so: the dump that was read,
+    the measurement, or file:line of a rule of your own.
+    """
+    if not text:
+        raise ShellError("which domain, or which goal? such as: explain distance(0, 12, D)")
+    if re.fullmatch(r"[\w.-]+", text) and not _is_goal(text, session):
+        return _placed(arguments.domain(text, session), session)
+    found = session.kb.explain(text, limit=limit)
+    data = [_proof_data(each) for each in found]
+    return Result(data, "\n".join(pictures.tree(_proof_tree(each)) for each in found) if found else "false.")
+
+
+def _is_goal(name: str, session: Session) -> bool:
+    """Whether a single word is a predicate without arguments rather than a domain."""
+    return session.kb.once("current_predicate(skb:Name/0)", {"Name": name}) is not None
+
+
+def _proof_tree(proof: Proof) -> pictures.Branch:
+    """What is shown of a step: the goal, and who says so."""
+    goal = shown(proof.goal)
+    line = {"none": f"no {goal}", "all": f"all {goal}"}.get(proof.kind, goal)
+    return pictures.Branch(line, proof.source, [_proof_tree(each) for each in proof.proofs])
+
+
+def _proof_data(proof: Proof) -> dict[str, object]:
+    return {"kind": proof.kind, "goal": shown(proof.goal), "source": proof.source,
+            "proofs": [_proof_data(each) for each in proof.proofs]}
+
+
+def _placed(found: Domain, session: Session) -> Result:
     reasons = session.kernel.controller.explain(found.id)
     rows = [
         (str(r.dispatcher), str(r.core), r.policy, f"{r.cost:g}",
