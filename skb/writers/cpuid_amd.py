@@ -7,26 +7,11 @@ section "CPUID" of both, and the APM volume 3, appendix E.
 
 from __future__ import annotations
 
-from skb.writers.cpuid_leaves import (
-    DATA,
-    INSTRUCTION,
-    KB,
-    MB,
-    UNIFIED,
-    CacheGeometry,
-    EncodingError,
-    Quad,
-    Registers,
-    amd_l1,
-    amd_l2,
-    amd_l3,
-    brand_leaves,
-    deterministic_cache,
-    domain_leaf,
-    name_leaf,
-    signature,
-    width,
-)
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from skb.writers import cpuid_leaves as leaves
+from skb.writers.cpuid_leaves import KB, MB, CacheGeometry, EncodingError, Quad, Registers, width
 
 _AMD = "AuthenticAMD"
 
@@ -70,19 +55,21 @@ def amd_family_10h(
     l3_register = 0
     if l3 is not None:
         stated = CacheGeometry(2 * l3.size_bytes, 2 * l3.ways, l3.line_bytes) if two_dies else l3
-        l3_register = amd_l3(stated)
+        l3_register = leaves.amd_l3(stated)
     later = model >= 4  # rev C on: SKINIT, IBS, WDT, 1 GB pages in the L2 TLB
-    eax = signature(0x10, model, stepping)
+    eax = leaves.signature(0x10, model, stepping)
     shared: dict[tuple[int, int], Quad] = {
-        (0, 0): name_leaf(5, _AMD),
+        (0, 0): leaves.name_leaf(5, _AMD),
         (5, 0): (0x40, 0x40, 3, 0),  # MONITOR on lines of 64 bytes
-        (0x80000000, 0): name_leaf(0x1B if later else 0x1A, _AMD, extended=True),
+        (0x80000000, 0): leaves.name_leaf(0x1B if later else 0x1A, _AMD, extended=True),
         (0x80000001, 0): (eax, 0x30000000 if two_dies else 0, 0x37FF if later else 0x7FF, 0xEFD3FBFF),
-        **brand_leaves(brand),
-        (0x80000005, 0): (0xFF30FF10, 0xFF30FF20, amd_l1(l1d), amd_l1(l1i)),
-        (0x80000006, 0): (0x20800000, 0x42004200, amd_l2(l2), l3_register),
+        **leaves.brand_leaves(brand),
+        (0x80000005, 0): (0xFF30FF10, 0xFF30FF20, leaves.amd_l1(l1d), leaves.amd_l1(l1i)),
+        (0x80000006, 0): (0x20800000, 0x42004200, leaves.amd_l2(l2), l3_register),
         (0x80000007, 0): (0, 0, 0, 0x1F9),
-        (0x80000008, 0): (virtual_bits << 8 | physical_bits, 0, bits << 12 | cores_a_package - 1, 0),
+        (0x80000008, 0): leaves.address_leaf(
+            physical_bits, virtual_bits, ecx=bits << 12 | cores_a_package - 1
+        ),
         (0x8000000A, 0): (1, 0x40, 0, 0x40F if model >= 8 else 0xF if later else 7),
         (0x80000019, 0): (0xF0300000, 0x60100000 if later else 0, 0, 0),
         (0x8000001A, 0): (3, 0, 0, 0),
@@ -90,17 +77,8 @@ def amd_family_10h(
     if later:
         shared[0x8000001B, 0] = (0x1F, 0, 0, 0)
     return [
-        {
-            **shared,
-            (1, 0): (
-                eax,
-                package << bits + 24 | core << 24 | cores_a_package << 16 | 0x0800,
-                0x00802009,
-                _EDX_1,
-            ),
-        }
-        for package in range(packages)
-        for core in range(cores_a_package)
+        shared | leaves.feature_leaf(eax, apic, cores_a_package, 0x00802009, _EDX_1)
+        for apic, _ in leaves.contiguous(packages, cores_a_package)
     ]
 
 
@@ -125,27 +103,81 @@ def amd_family_0fh(
     if cores_a_package not in (1, 2):
         raise EncodingError(f"family 0Fh has 1 or 2 cores a package, not {cores_a_package}")
     _check(packages, cores_a_package, 8 - width(cores_a_package))
-    eax = signature(0xF, model, stepping)
+    eax = leaves.signature(0xF, model, stepping)
     dual = cores_a_package == 2
     shared: dict[tuple[int, int], Quad] = {
-        (0, 0): name_leaf(1, _AMD),
-        (0x80000000, 0): name_leaf(0x18, _AMD, extended=True),
+        (0, 0): leaves.name_leaf(1, _AMD),
+        (0x80000000, 0): leaves.name_leaf(0x18, _AMD, extended=True),
         (0x80000001, 0): (eax, 0, 0x1F if dual else 0x1D, 0xEBD3FBFF),
-        **brand_leaves(brand),
-        (0x80000005, 0): (0xFF08FF08, 0xFF20FF20, amd_l1(l1d), amd_l1(l1i)),
-        (0x80000006, 0): (0, 0x42004200, amd_l2(l2), 0),
+        **leaves.brand_leaves(brand),
+        (0x80000005, 0): (0xFF08FF08, 0xFF20FF20, leaves.amd_l1(l1d), leaves.amd_l1(l1i)),
+        (0x80000006, 0): (0, 0x42004200, leaves.amd_l2(l2), 0),
         (0x80000007, 0): (0, 0, 0, 0x3F),
-        (0x80000008, 0): (virtual_bits << 8 | physical_bits, 0, cores_a_package - 1, 0),
+        (0x80000008, 0): leaves.address_leaf(physical_bits, virtual_bits, ecx=cores_a_package - 1),
         (0x8000000A, 0): (1, 0x40, 0, 0),
     }
-    bits = width(cores_a_package)
-    ebx = (cores_a_package if dual else 0) << 16 | 0x0800
     edx = _EDX_1 if dual else _EDX_1 & ~(1 << 28)
     return [
-        {**shared, (1, 0): (eax, (package << bits | core) << 24 | ebx, 0x2001, edx)}
-        for package in range(packages)
-        for core in range(cores_a_package)
+        shared | leaves.feature_leaf(eax, apic, cores_a_package if dual else 0, 0x2001, edx)
+        for apic, _ in leaves.contiguous(packages, cores_a_package)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _ZenPart:
+    """What depends on the generation alone: the highest extended leaf, features, TLBs, whole leaves."""
+
+    highest: int
+    features: int
+    """Leaf 1 ECX."""
+    extended_features: int
+    """80000008 EBX."""
+    system_features: int
+    """80000008 EDX: pages that INVLPGB takes, the highest register of RDPRU."""
+    l1_tlbs: tuple[int, int]
+    l2_tlbs: tuple[int, int]
+    leaves: Mapping[tuple[int, int], Quad]
+
+
+_ZEN_2 = _ZenPart(
+    highest=0x20,
+    features=0x7EF8320B,
+    extended_features=0x018EF757,
+    system_features=0x10000,
+    l1_tlbs=(0xFF40FF40, 0xFF40FF40),
+    l2_tlbs=(0x48006400, 0x68006400),
+    leaves={
+        (7, 0): (0, 0x219C91A9, 0x00400004, 0),
+        (0xD, 0): (0x207, 0x340, 0x380, 0),
+        (0xD, 1): (0xF, 0x340, 0, 0),
+        (0xD, 2): (0x100, 0x240, 0, 0),
+        (0xD, 9): (0x40, 0x340, 0, 0),
+        (0x80000007, 0): (0, 0x1B, 0, 0x6799),
+        (0x80000019, 0): (0xF040F040, 0, 0, 0),
+        (0x8000001A, 0): (6, 0, 0, 0),
+        (0x8000001B, 0): (0x3FF, 0, 0, 0),
+    },
+)
+"""AMD PPR 55803 for family 17h models 30h-3Fh, §2.1.12 "CPUID Instruction"."""
+
+_ZEN_4 = _ZenPart(
+    highest=0x26,
+    features=0x7EFA320B,
+    extended_features=0x79BEF25F,
+    system_features=0x10007,
+    l1_tlbs=(0xFF48FF40, 0xFF48FF40),
+    l2_tlbs=(0x5C002200, 0x6C004200),
+    leaves={
+        (7, 0): (1, 0xF1BF97A9, 0x00415FDE, 0x10000010),
+        (7, 1): (0x20, 0, 0, 0),
+        (0xD, 0): (0x2E7, 0x988, 0x988, 0),
+        (0xD, 1): (0xF, 0x988, 0x1800, 0),
+        (0xD, 2): (0x100, 0x240, 0, 0),
+        (0x80000007, 0): (0, 0x3B, 0, 0x6799),
+        (0x80000019, 0): (0xF048F040, 0xF0400000, 0, 0),
+    },
+)
+"""AMD PPR 55901 for family 19h models 10h-1Fh, §2.1 "CPUID Instruction"."""
 
 
 def amd_zen(
@@ -170,8 +202,8 @@ def amd_zen(
 
     Leaves 0B, 80000008, 8000001D, 8000001E, and 80000026 where family and model have it (Zen 4, family
     19h model 10h, and later). CPUs are numbered as Linux numbers them: the first threads of all cores,
-    package by package, then the second ones. Features and TLBs are those of an EPYC 9654. Raises
-    EncodingError for what the registers cannot hold.
+    package by package, then the second ones. Features and TLBs are those of an EPYC 9654 from Zen 4 on,
+    before it those of an EPYC 7742. Raises EncodingError for what the registers cannot hold.
     """
     if threads_a_core not in (1, 2):
         raise EncodingError(f"a Zen core has 1 or 2 threads, not {threads_a_core}")
@@ -186,36 +218,34 @@ def amd_zen(
         raise EncodingError(f"a package of {package_shift} bits of APIC ids: 80000008 ECX[15:12] ends at 15")
     complex_threads = cores_a_complex * threads_a_core
     package_threads = complex_threads * complexes_a_package
-    has_26 = family > 0x19 or (family == 0x19 and model >= 0x10)
-    eax = signature(family, model, stepping)
+    zen4 = family > 0x19 or (family == 0x19 and model >= 0x10)
+    part = _ZEN_4 if zen4 else _ZEN_2
+    eax = leaves.signature(family, model, stepping)
     whole = CacheGeometry(l3.size_bytes * complexes_a_package, l3.ways, l3.line_bytes)
     shared: dict[tuple[int, int], Quad] = {
-        (0, 0): name_leaf(0x10, _AMD),
+        (0, 0): leaves.name_leaf(0x10, _AMD),
         (5, 0): (0x40, 0x40, 3, 0x11),
         (6, 0): (4, 0, 1, 0),
-        (7, 0): (1, 0xF1BF97A9, 0x00415FDE, 0x10000010),
-        (7, 1): (0x20, 0, 0, 0),
-        (0xD, 0): (0x2E7, 0x988, 0x988, 0),
-        (0xD, 1): (0xF, 0x988, 0x1800, 0),
-        (0xD, 2): (0x100, 0x240, 0, 0),
-        (0x80000000, 0): name_leaf(0x26 if has_26 else 0x1E, _AMD, extended=True),
+        **part.leaves,
+        (0x80000000, 0): leaves.name_leaf(part.highest, _AMD, extended=True),
         (0x80000001, 0): (eax, 0x40000000, 0x75C237FF, 0x2FD3FBFF),
-        **brand_leaves(brand),
-        (0x80000005, 0): (0xFF48FF40, 0xFF48FF40, amd_l1(l1d), amd_l1(l1i)),
-        (0x80000006, 0): (0x5C002200, 0x6C004200, amd_l2(l2), amd_l3(whole, in_1d=True)),
-        (0x80000007, 0): (0, 0x3B, 0, 0x6799),
-        (0x80000008, 0): (
-            virtual_bits << 8 | physical_bits,
-            0x79BEF25F,
+        **leaves.brand_leaves(brand),
+        (0x80000005, 0): (*part.l1_tlbs, leaves.amd_l1(l1d), leaves.amd_l1(l1i)),
+        (0x80000006, 0): (*part.l2_tlbs, leaves.amd_l2(l2), leaves.amd_l3(whole, in_1d=True)),
+        (0x80000008, 0): leaves.address_leaf(
+            physical_bits,
+            virtual_bits,
+            part.extended_features,
             package_shift << 12 | min(package_threads - 1, 0xFF),
-            0x10007,
+            part.system_features,
         ),
-        (0x80000019, 0): (0xF048F040, 0xF0400000, 0, 0),
-        (0x8000001D, 0): deterministic_cache(DATA, 1, l1d, threads_a_core),
-        (0x8000001D, 1): deterministic_cache(INSTRUCTION, 1, l1i, threads_a_core),
-        (0x8000001D, 2): deterministic_cache(UNIFIED, 2, l2, threads_a_core, flags=2),
-        (0x8000001D, 3): deterministic_cache(UNIFIED, 3, l3, complex_threads, flags=1),
-        (0x8000001D, 4): (0, 0, 0, 0),
+        **leaves.cache_leaf(
+            0x8000001D,
+            [
+                *leaves.inner_caches(l1d, l1i, l2, l1_ids=threads_a_core, l2_ids=threads_a_core, l2_flags=2),
+                leaves.SharedCache(leaves.UNIFIED, 3, l3, complex_threads, flags=1),
+            ],
+        ),
     }
     machine: list[Registers] = []
     for thread in range(threads_a_core):
@@ -231,22 +261,21 @@ def amd_zen(
                         | thread
                     )
                     core_id = (apic & (1 << package_shift) - 1) >> smt
-                    ebx = (apic & 0xFF) << 24 | min(package_threads, 0xFF) << 16 | 0x0800
                     levels = [(1, smt, threads_a_core), (2, package_shift, package_threads)]
                     own: dict[tuple[int, int], Quad] = {
                         **shared,
-                        (1, 0): (eax, ebx, 0x7EFA320B, _EDX_1),
-                        **domain_leaf(0x0B, apic, levels),
+                        **leaves.feature_leaf(eax, apic, package_threads, part.features, _EDX_1),
+                        **leaves.domain_leaf(0x0B, apic, levels),
                         (0x8000001E, 0): (apic, (threads_a_core - 1) << 8 | core_id & 0xFF, package, 0),
                     }
-                    if has_26:
+                    if zen4:
                         dies = [
                             (1, smt, threads_a_core),
                             (2, complex_shift, complex_threads),
                             (3, die_shift, complex_threads * complexes_a_die),
                             (4, package_shift, package_threads),
                         ]
-                        own |= domain_leaf(0x80000026, apic, dies)
+                        own |= leaves.domain_leaf(0x80000026, apic, dies)
                     machine.append(own)
     return machine
 

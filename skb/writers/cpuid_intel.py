@@ -10,24 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from skb.readers.cpuid_descriptors import CACHES
-from skb.writers.cpuid_leaves import (
-    DATA,
-    INSTRUCTION,
-    KB,
-    MB,
-    UNIFIED,
-    CacheGeometry,
-    EncodingError,
-    Quad,
-    Registers,
-    amd_ways,
-    brand_leaves,
-    deterministic_cache,
-    domain_leaf,
-    name_leaf,
-    signature,
-    width,
-)
+from skb.writers import cpuid_leaves as leaves
+from skb.writers.cpuid_leaves import KB, MB, CacheGeometry, EncodingError, Quad, Registers, width
 
 _INTEL = "GenuineIntel"
 
@@ -90,28 +74,26 @@ def intel_core2(
         raise EncodingError(f"{packages} packages of {cores_a_package} cores do not fit 8-bit APIC ids")
     bits = width(cores_a_package)
     ids = 1 << bits
-    eax = signature(6, model, stepping)
+    eax = leaves.signature(6, model, stepping)
     sharers = min(2, cores_a_package)
     shared: dict[tuple[int, int], Quad] = {
-        (0, 0): name_leaf(0xA, _INTEL),
+        (0, 0): leaves.name_leaf(0xA, _INTEL),
         (2, 0): (0x05B0B101, 0x005657F0, 0, 0x2CB43000 | descriptor),
-        (4, 0): deterministic_cache(DATA, 1, l1d, 1, cores=ids, flags=1),
-        (4, 1): deterministic_cache(INSTRUCTION, 1, l1i, 1, cores=ids, flags=1),
-        (4, 2): deterministic_cache(UNIFIED, 2, l2, sharers, cores=ids, flags=1),
-        (4, 3): (0, 0, 0, 0),
+        **leaves.cache_leaf(
+            4, leaves.inner_caches(l1d, l1i, l2, l1_ids=1, l2_ids=sharers, l1_flags=1, l2_flags=1), cores=ids
+        ),
         (5, 0): (0x40, 0x40, 3, 0x20),
         (6, 0): (1, 2, 1, 0),
         (0xA, 0): (0x07280202, 0, 0, 0),
         (0x80000000, 0): (0x80000008, 0, 0, 0),
         (0x80000001, 0): (0, 0, 1, 0x20100800),
-        **brand_leaves(brand),
-        (0x80000006, 0): (0, 0, l2.size_bytes // KB << 16 | amd_ways(l2.ways) << 12 | l2.line_bytes, 0),
-        (0x80000008, 0): (virtual_bits << 8 | physical_bits, 0, 0, 0),
+        **leaves.brand_leaves(brand),
+        (0x80000006, 0): (0, 0, l2.size_bytes // KB << 16 | leaves.amd_ways(l2.ways) << 12 | l2.line_bytes, 0),
+        (0x80000008, 0): leaves.address_leaf(physical_bits, virtual_bits),
     }
     return [
-        {**shared, (1, 0): (eax, (package << bits | core) << 24 | ids << 16 | 0x0800, 0x0004E3BD, 0xBFEBFBFF)}
-        for package in range(packages)
-        for core in range(cores_a_package)
+        shared | leaves.feature_leaf(eax, apic, ids, 0x0004E3BD, 0xBFEBFBFF)
+        for apic, _ in leaves.contiguous(packages, cores_a_package)
     ]
 
 
@@ -148,6 +130,7 @@ def intel_modern(
     if package_shift > 12 or package_shift + width(packages) > 31:
         raise EncodingError(f"a package of {package_shift} bits of APIC ids: leaf 4 ends at 12")
     die_threads = sum(cores * group.threads_a_core for group, cores in modules)
+    eax = leaves.signature(6, model, stepping)
     machine: list[tuple[tuple[int, ...], Registers]] = []
     for package in range(packages):
         for die in range(dies_a_package):
@@ -161,17 +144,12 @@ def intel_modern(
                             levels.append((5, package_shift, die_threads * dies_a_package))
                         flat = [levels[0], (2, package_shift, die_threads * dies_a_package)]
                         registers: Registers = {
-                            **_modern_leaves(brand, model, stepping, group, hybrid, base_mhz),
-                            (1, 0): (
-                                signature(6, model, stepping),
-                                (apic & 0xFF) << 24 | min(1 << package_shift, 0xFF) << 16 | 0x0800,
-                                0x7FFAFBFF,
-                                0xBFEBFBFF,
-                            ),
+                            **_modern_leaves(brand, group, hybrid, base_mhz),
+                            **leaves.feature_leaf(eax, apic, 1 << package_shift, 0x7FFAFBFF, 0xBFEBFBFF),
                             **_cache_leaves(group, l3, smt, module_shift, die_shift, package_shift),
-                            **domain_leaf(0x0B, apic, flat),
-                            **domain_leaf(0x1F, apic, levels),
-                            (0x80000008, 0): (virtual_bits << 8 | physical_bits, 0, 0, 0),
+                            **leaves.domain_leaf(0x0B, apic, flat),
+                            **leaves.domain_leaf(0x1F, apic, levels),
+                            (0x80000008, 0): leaves.address_leaf(physical_bits, virtual_bits),
                         }
                         machine.append(((0 if hybrid else thread, apic), registers))
     machine.sort(key=lambda pair: pair[0])
@@ -179,11 +157,11 @@ def intel_modern(
 
 
 def _modern_leaves(
-    brand: str, model: int, stepping: int, group: CoreGroup, hybrid: bool, base_mhz: int
+    brand: str, group: CoreGroup, hybrid: bool, base_mhz: int
 ) -> dict[tuple[int, int], Quad]:
     """What does not depend on the place; features are those of a Core i7-1370P's cores."""
-    leaves: dict[tuple[int, int], Quad] = {
-        (0, 0): name_leaf(0x1F, _INTEL),
+    found: dict[tuple[int, int], Quad] = {
+        (0, 0): leaves.name_leaf(0x1F, _INTEL),
         (2, 0): (0x00FEFF01, 0xF0, 0, 0),  # "see leaf 4", "see leaf 0x18", 64-byte prefetch
         (5, 0): (0x40, 0x40, 3, 0x10102020),
         (7, 0): (0, 0x239C27EB, 0x98C027BC, 0xFC1CC410 if hybrid else 0xFC1C4410),
@@ -192,15 +170,15 @@ def _modern_leaves(
         (0xD, 2): (0x100, 0x240, 0, 0),
         (0x80000000, 0): (0x80000008, 0, 0, 0),
         (0x80000001, 0): (0, 0, 0x121, 0x2C100800),
-        **brand_leaves(brand),
+        **leaves.brand_leaves(brand),
         (0x80000006, 0): (0, 0, min(group.l2.size_bytes // KB, 0xFFFF) << 16 | 0x7040, 0),
         (0x80000007, 0): (0, 0, 0, 0x100),
     }
     if base_mhz:
-        leaves[0x16, 0] = (base_mhz, base_mhz, 100, 0)
+        found[0x16, 0] = (base_mhz, base_mhz, 100, 0)
     if hybrid:
-        leaves[0x1A, 0] = ((0x40 if group.kind == "performance" else 0x20) << 24 | 1, 0, 0, 0)
-    return leaves
+        found[0x1A, 0] = ((0x40 if group.kind == "performance" else 0x20) << 24 | 1, 0, 0, 0)
+    return found
 
 
 def _cache_leaves(
@@ -212,14 +190,9 @@ def _cache_leaves(
     package_shift: int,
 ) -> dict[tuple[int, int], Quad]:
     """Leaf 4; the field of core ids a package ends at 64."""
-    cores = min(1 << package_shift - smt, 64)
     core_ids = 1 << width(group.threads_a_core)
     l2_ids = 1 << module_shift if group.cores_a_module > 1 else core_ids
-    quads = [
-        deterministic_cache(DATA, 1, group.l1d, core_ids, cores=cores),
-        deterministic_cache(INSTRUCTION, 1, group.l1i, core_ids, cores=cores),
-        deterministic_cache(UNIFIED, 2, group.l2, l2_ids, cores=cores),
-    ]
+    caches = leaves.inner_caches(group.l1d, group.l1i, group.l2, l1_ids=core_ids, l2_ids=l2_ids)
     if l3 is not None and group.kind != "low_power":
-        quads.append(deterministic_cache(UNIFIED, 3, l3, 1 << die_shift, cores=cores, flags=4))
-    return {(4, n): quad for n, quad in enumerate([*quads, (0, 0, 0, 0)])}
+        caches.append(leaves.SharedCache(leaves.UNIFIED, 3, l3, 1 << die_shift, flags=4))
+    return leaves.cache_leaf(4, caches, cores=min(1 << package_shift - smt, 64))

@@ -7,7 +7,7 @@ and cites the same manuals: Intel's SDM volume 2A (CPUID), AMD's APM volume 3 ap
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 Quad = tuple[int, int, int, int]
@@ -102,6 +102,56 @@ def deterministic_cache(
         )
     eax = (cores - 1) << 26 | (apic_ids - 1) << 14 | 1 << 8 | level << 5 | kind
     return eax, (cache.ways - 1) << 22 | (cache.line_bytes - 1), cache.sets - 1, flags
+
+
+@dataclass(frozen=True, slots=True)
+class SharedCache:
+    """A cache as leaf 4 and 8000001D state it: so many APIC ids share it; `flags` as in `deterministic_cache`."""
+
+    kind: int
+    level: int
+    geometry: CacheGeometry
+    apic_ids: int
+    flags: int = 0
+
+
+def inner_caches(
+    l1d: CacheGeometry, l1i: CacheGeometry, l2: CacheGeometry, *, l1_ids: int, l2_ids: int, l1_flags: int = 0,
+    l2_flags: int = 0,
+) -> list[SharedCache]:  # fmt: skip
+    """The caches that every core has, in the order in which the leaves state them."""
+    return [
+        SharedCache(DATA, 1, l1d, l1_ids, l1_flags),
+        SharedCache(INSTRUCTION, 1, l1i, l1_ids, l1_flags),
+        SharedCache(UNIFIED, 2, l2, l2_ids, l2_flags),
+    ]
+
+
+def cache_leaf(leaf: int, caches: Iterable[SharedCache], *, cores: int = 1) -> dict[tuple[int, int], Quad]:
+    """Leaf 4 or 8000001D: a subleaf a cache, and an end."""
+    quads = [
+        deterministic_cache(each.kind, each.level, each.geometry, each.apic_ids, cores=cores, flags=each.flags)
+        for each in caches
+    ]
+    return {(leaf, number): quad for number, quad in enumerate([*quads, (0, 0, 0, 0)])}
+
+
+def feature_leaf(eax: int, apic_id: int, ids: int, ecx: int, edx: int) -> dict[tuple[int, int], Quad]:
+    """Leaf 1: the signature, 8 bits of the APIC id beside the ids a package has, lines of 64 bytes, features."""
+    return {(1, 0): (eax, (apic_id & 0xFF) << 24 | min(ids, 0xFF) << 16 | 0x0800, ecx, edx)}
+
+
+def address_leaf(physical_bits: int, virtual_bits: int, ebx: int = 0, ecx: int = 0, edx: int = 0) -> Quad:
+    """Leaf 80000008: the widths of addresses; AMD has features and counts of cores beside them."""
+    return virtual_bits << 8 | physical_bits, ebx, ecx, edx
+
+
+def contiguous(packages: int, cores_a_package: int) -> Iterator[tuple[int, int]]:
+    """(APIC id, package) of every core: ids count the cores of a package from a power of two on."""
+    bits = width(cores_a_package)
+    for package in range(packages):
+        for core in range(cores_a_package):
+            yield package << bits | core, package
 
 
 def domain_leaf(

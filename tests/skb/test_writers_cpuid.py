@@ -1,5 +1,6 @@
 """CPUID registers from stated facts, judged by cpuid(1), hwloc and our own reader."""
 
+import gzip
 import os
 import re
 import shutil
@@ -256,6 +257,27 @@ def test_the_registers_of_a_real_machine_come_out_bit_by_bit(name: str) -> None:
         package_type = theirs[0x80000001, 0][1] & 0xF0000000
         theirs[0x80000001, 0] = (signature, package_type, *features)
         assert ours == theirs
+
+
+ROME = DUMPS / "instlatx64" / "AuthenticAMD0830F10_K17_Rome_CPUID" / "AuthenticAMD0830F10_K17_Rome_CPUID.txt.gz"
+
+
+@pytest.mark.skipif(not ROME.is_file(), reason="no CPUID dump of a 2x EPYC 7742 (shared/data/cpuid)")
+def test_what_is_written_of_two_epyc_7742_is_what_they_return() -> None:
+    """Resource monitoring, virtualisation and memory encryption are not written; the rest is equal."""
+    written = amd_zen(
+        family=0x17, model=0x31, stepping=0, brand="AMD EPYC 7742 64-Core Processor                ",
+        packages=2, complexes_a_package=16, cores_a_complex=4, complexes_a_die=2, l3=CacheGeometry(16 * MB, 16),
+        l2=CacheGeometry(512 * KB, 8), physical_bits=48, virtual_bits=48,
+    )  # fmt: skip
+    by_apic_id = {cpu[0xB, 0][3]: cpu for cpu in written}
+    real = parse(gzip.decompress(ROME.read_bytes()).decode(errors="replace"), ROME.name)
+    assert len(real) == len(by_apic_id) == 256
+    for cpu in real:
+        ours = by_apic_id[cpu.registers[0xB, 0][3]]
+        theirs = {key: quad for key, quad in cpu.registers.items() if any(quad)}
+        assert theirs.items() >= {key: quad for key, quad in ours.items() if any(quad) and key != (0xB, 2)}.items()
+        assert {leaf for leaf, _ in theirs.keys() - ours.keys()} == {0xF, 0x10, 0x8000000A, 0x8000001F, 0x80000020}
 
 
 @needs_cpuid
