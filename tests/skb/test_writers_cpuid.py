@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import xml.etree.ElementTree as ET
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -33,7 +32,6 @@ KB, MB = 1 << 10, 1 << 20
 SHARED = Path(os.environ.get("PILOTFISH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
 DUMPS = SHARED / "data" / "cpuid"
 needs_cpuid = pytest.mark.skipif(shutil.which("cpuid") is None, reason="cpuid(1) is not installed")
-needs_lstopo = pytest.mark.skipif(shutil.which("lstopo") is None, reason="lstopo is not installed")
 
 
 def opteron_8380() -> list[Registers]:
@@ -150,34 +148,9 @@ def sets_by_fact(machine: list[Registers]) -> dict[str, set]:
     return found
 
 
-def sets_by_lstopo(machine: list[Registers], folder: Path) -> dict[str, set]:
-    """The same by hwloc, from the registers as an hwloc-gather-cpuid folder."""
-    (folder / "hwloc-cpuid-info").write_text("Architecture: x86\n")
-    subleaved = {4, 7, 0xB, 0xD, 0x1A, 0x1F, 0x8000001D, 0x80000026}
-    for number, registers in enumerate(machine):
-        lines = [
-            f"{5 if leaf in subleaved else 1} {leaf:x} 0 {sub:x} 0 => " + " ".join(f"{n:x}" for n in quad)
-            for (leaf, sub), quad in registers.items()
-        ]
-        (folder / f"pu{number}").write_text("\n".join(lines) + "\n")
-    command = ["lstopo", "-i", str(folder), "--if", "cpuid", "--of", "xml", "-"]
-    xml = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found: dict[str, set] = defaultdict(set)
-    for element in ET.fromstring(xml).iter("object"):
-        bits = int("".join(f"{int(w or '0', 16):08x}" for w in element.get("cpuset", "").split(",")), 16)
-        cpus = frozenset(n for n in range(bits.bit_length()) if bits >> n & 1)
-        name = element.get("type")
-        if name.endswith("Cache"):
-            found[name.removesuffix("Cache")].add((cpus, int(element.get("cache_size"))))
-        elif name in ("Package", "Die", "Core", "PU"):
-            found[name].add(cpus)
-    return found
-
-
-@needs_lstopo
 @each_machine
-def test_hwloc_sees_the_stated_topology(machine: list, expected: dict, tmp_path: Path) -> None:
-    theirs = sets_by_lstopo(machine, tmp_path)
+def test_hwloc_sees_the_stated_topology(machine: list, expected: dict, lstopo) -> None:
+    theirs = lstopo(machine)
     assert {name: len(members) for name, members in theirs.items()} == expected
     ours = sets_by_fact(machine)
     for name, members in theirs.items():
