@@ -7,9 +7,13 @@ base as it was.
 
 from __future__ import annotations
 
+import bz2
 import difflib
 import gzip
+import io
+import lzma
 import os
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,18 +54,22 @@ class Machine:
 
 def user_machines() -> Path:
     """Where imported machines live: the user's data folder (XDG)."""
-    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser() / "pilotfish" / "machines"
+    data = os.environ.get("XDG_DATA_HOME", "")
+    home = Path(data) if os.path.isabs(data) else Path("~/.local/share").expanduser()  # relative ones do not count
+    return home / "pilotfish" / "machines"
 
 
 def list_machines() -> list[MachineInfo]:
     """Shipped machines and the user's own (which win over a shipped one of the same name), by name."""
     found: dict[str, MachineInfo] = {}
     for folder in (SHIPPED, user_machines()):
-        if folder.is_dir():
-            for path in sorted(folder.iterdir()):
-                if path.is_dir() and _sources(path):
-                    found[path.name] = MachineInfo(path.name, path, _summary(path))
+        try:
+            paths = sorted(folder.iterdir())
+        except OSError:
+            continue  # nothing was imported, or not by this user
+        for path in paths:
+            if not path.name.startswith(".") and path.is_dir() and _sources(path):
+                found[path.name] = MachineInfo(path.name, path, _summary(path))
     return [found[name] for name in sorted(found)]
 
 
@@ -107,18 +115,43 @@ def load(kb: KnowledgeBase, path: Path) -> Machine:
 
 def _acpi_tables(path: Path) -> list[Fact]:
     """acpi/*.dat|*.bin: raw tables, a file each."""
-    return acpi.read_files([(_bytes(entry), str(entry)) for entry in sorted(path.iterdir()) if entry.is_file()])
+    return acpi.read_files([(_bytes(entry), str(entry)) for entry in _entries(path)])
 
 
 def _cpuid_folder(path: Path) -> list[Fact]:
-    files = {entry.name: _bytes(entry) for entry in sorted(path.iterdir()) if entry.is_file()}
-    return cpuid.read_folder(files, str(path))
+    return cpuid.read_folder({entry.name: _bytes(entry) for entry in _entries(path)}, str(path))
+
+
+def _entries(path: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in path.iterdir() if entry.is_file())
+    except OSError as error:
+        raise DumpError(str(path), f"cannot be read: {reason(error)}") from None
 
 
 def _sysfs_tree(path: Path) -> list[Fact]:
+    beside = path.parent / "cpuinfo.txt"
+    return read_sysfs(path, str(path), _bytes(beside) if beside.is_file() else None)
+
+
+def read_sysfs(tree: Path | dict[str, bytes], name: str, cpuinfo: bytes | None = None) -> list[Fact]:
+    """The facts of a copied /sys (folder, tarball, or path to content), with a /proc/cpuinfo copied apart from it."""
     from skb.readers import sysfs  # it and hwloc bring much with them that most machines do not need
 
-    return sysfs.read_tree(sysfs.files_of(path), str(path))
+    files = sysfs.files_of(tree) if isinstance(tree, Path) else tree
+    if cpuinfo is not None and not any(f"/{path}".endswith("/proc/cpuinfo") for path in files):
+        inside = next((path for path in files if "devices/system/" in path), "").partition("devices/system/")[0]
+        files = {**files, f"{inside.removesuffix('sys/')}proc/cpuinfo": cpuinfo}
+    return sysfs.read_tree(files, name)
+
+
+def _cpuinfo_alone(path: Path) -> list[Fact]:
+    """cpuinfo.txt, where no copy of /sys tells the same and more."""
+    from skb.readers import cpuinfo
+
+    if any((path.parent / name).exists() for name in SYSFS_NAMES):
+        return []  # _sysfs_tree reads it
+    return cpuinfo.read(_bytes(path), str(path))
 
 
 def _hwloc_file(path: Path) -> list[Fact]:
@@ -131,6 +164,9 @@ def _file_with(read_bytes: Callable[[bytes, str], list[Fact]]) -> Callable[[Path
     return lambda path: read_bytes(_bytes(path), str(path))
 
 
+SYSFS_NAMES = ("sysfs", "sysfs.tar", "sysfs.tar.gz", "sysfs.tar.bz2", "sysfs.tar.xz")
+"""What a copy of /sys may be called: a folder, or a tarball such as hwloc-gather-topology's."""
+
 # name in the folder, source of its facts, reader
 _FILES: tuple[tuple[str, str, Callable[[Path], list[Fact]]], ...] = (
     ("acpi.txt", "acpi", _file_with(acpi.read)),
@@ -138,9 +174,8 @@ _FILES: tuple[tuple[str, str, Callable[[Path], list[Fact]]], ...] = (
     ("pci.txt", "pci", _file_with(pci.read)),
     ("cpuid.txt", "cpuid", _file_with(cpuid.read)),
     ("cpuid", "cpuid", _cpuid_folder),
-    ("sysfs", "sysfs", _sysfs_tree),
-    ("sysfs.tar.bz2", "sysfs", _sysfs_tree),
-    ("sysfs.tar.gz", "sysfs", _sysfs_tree),
+    *((name, "sysfs", _sysfs_tree) for name in SYSFS_NAMES),
+    ("cpuinfo.txt", "sysfs", _cpuinfo_alone),
     ("hwloc.xml", "hwloc", _hwloc_file),
     ("latency.csv", "measured", _file_with(latency.read)),
     ("facts.pl", "a_priori", lambda path: []),
@@ -159,32 +194,55 @@ def _sources(path: Path) -> list[tuple[str, Callable[[], list[Fact]]]]:
 
 
 def _bytes(path: Path) -> bytes:
+    """The file's bytes, decompressed where they are compressed; DumpError where they cannot be had."""
     try:
-        if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise DumpError(str(path), f"larger than {LARGEST_FILE_BYTES} bytes; no dump of a machine is")
-        data = path.read_bytes()
-        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-    except (OSError, EOFError) as error:
-        raise DumpError(str(path), f"cannot be read: {_reason(error)}") from None
+        with path.open("rb") as file:
+            data = file.read(LARGEST_FILE_BYTES + 1)
+    except OSError as error:
+        raise DumpError(str(path), f"cannot be read: {reason(error)}") from None
+    return decompressed(data, str(path))
+
+
+def decompressed(data: bytes, name: str) -> bytes:
+    """The bytes themselves, or what gzip, bzip2 or xz made them of; DumpError for broken or absurdly large ones."""
+    try:
+        for magic, opened in _COMPRESSED:
+            if data.startswith(magic):
+                with opened(io.BytesIO(data)) as stream:
+                    data = stream.read(LARGEST_FILE_BYTES + 1)
+                break
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise DumpError(name, f"not a whole compressed file: {reason(error)}") from None
+    if len(data) > LARGEST_FILE_BYTES:
+        raise DumpError(name, f"larger than {LARGEST_FILE_BYTES} bytes; no dump of a machine is")
+    return data
+
+
+_COMPRESSED: tuple[tuple[bytes, Callable[[io.BytesIO], io.BufferedIOBase]], ...] = (
+    (b"\x1f\x8b", lambda raw: gzip.GzipFile(fileobj=raw)),
+    (b"BZh", lambda raw: bz2.BZ2File(raw)),
+    (b"\xfd7zXZ\0", lambda raw: lzma.LZMAFile(raw)),  # noqa: SIM115 - whoever opens it closes it
+)
 
 
 def _text(path: Path) -> str:
     try:
         return _bytes(path).decode()
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        line = error.object[: error.start].count(b"\n") + 1
         raise DumpError(f"{path}:{line}", "not UTF-8 text") from None
 
 
-def _reason(error: OSError | EOFError) -> str:
+def reason(error: Exception) -> str:
+    """What went wrong, in the words of the operating system or the library, as a part of a line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text.lower()
+    return text.lower() or "it breaks off"
 
 
 def _summary(path: Path) -> str:
     """The first paragraph line of a machine's README.md, after its heading."""
-    readme = path / "README.md"
-    if not readme.is_file():
+    try:
+        lines: Iterable[str] = (path / "README.md").read_text(errors="replace").splitlines()
+    except OSError:
         return ""
-    lines: Iterable[str] = readme.read_text(errors="replace").splitlines()
     return next((line.strip() for line in lines if line.strip() and not line.startswith("#")), "")
