@@ -1,0 +1,151 @@
+"""The machine that Pilotfish runs on, as dumps: `machine import NAME --host`.
+
+Everything a user may read is read: the copy of /sys that the sysfs reader needs, /proc/cpuinfo with it, the
+firmware's ACPI tables, and what the tools `cpuid`, `lspci` and `lstopo` print where they are installed. What could
+not be had is said, with the reason and a way to get it. Nothing here measures or changes anything.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from skb import machine
+from skb.dumps import Dump, sysfs_dump
+from skb.finding import Found, add_file, gathered, read_whole
+from skb.readers import DumpError
+from skb.readers.sysfs_files import files_of
+
+TOOL_SECONDS = 60.0
+"""A tool that takes longer hangs: lspci reads a few kilobytes of each of some hundred functions."""
+
+SYSFS_SECONDS = 60.0
+"""/sys of 4,096 CPUs has some 300,000 small files; a driver that hangs would keep us for ever."""
+
+_TOOLS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("cpuid", ("cpuid", "-r"), "package cpuid"),
+    ("pci", ("lspci", "-nnvvv", "-xxxx"), "package pciutils"),
+    ("hwloc", ("lstopo", "--of", "xml", "-"), "package hwloc-nox, which has lstopo-no-graphics"),
+)
+
+
+@dataclass(slots=True)
+class Told:
+    """What the host told: its dumps, and source and reason of what it did not."""
+
+    dumps: list[Dump] = field(default_factory=list)
+    not_read: list[tuple[str, str]] = field(default_factory=list)
+
+
+def read_host(root: Path = Path("/"), path: str | None = None) -> Told:
+    """The dumps of this machine; `root` is where sys/ and proc/ are, `path` where tools are sought (PATH).
+
+    Raises nothing for what cannot be read: that is told in `not_read`.
+    """
+    told = Told()
+    _sysfs(root, told)
+    _acpi(root / "sys/firmware/acpi/tables", told)
+    for kind, command, package in _TOOLS:
+        _tool(kind, command, package, path, told)
+    told.not_read.append((
+        "latency", "not measured, default costs stand in; core-to-core-latency --csv measures, and its file can be "
+        "imported with --host",
+    ))
+    return told
+
+
+def _sysfs(root: Path, told: Told) -> None:
+    origin = str(root / "sys/devices/system")
+    # A thread, for a read that hangs in the kernel cannot be given up otherwise.
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    try:
+        files = pool.submit(files_of, root).result(SYSFS_SECONDS)
+    except concurrent.futures.TimeoutError:
+        told.not_read.append(("sysfs", f"{origin}: reading takes longer than {SYSFS_SECONDS:g} s; a driver hangs"))
+        return
+    except DumpError as error:
+        told.not_read.append(("sysfs", str(error)))
+        return
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    told.dumps.append(sysfs_dump(files, origin))
+    if not any(path.endswith("proc/cpuinfo") for path in files):
+        told.not_read.append(("cpuinfo", f"{root / 'proc/cpuinfo'}: cannot be read"))
+    short = [path for path, data in files.items() if path.endswith("/config") and len(data) <= 64]
+    if short:
+        told.not_read.append((
+            "pci", f"{len(short)} functions show the first 64 bytes of their configuration space only; run as root",
+        ))
+
+
+def _acpi(tables: Path, told: Told) -> None:
+    try:
+        names = sorted(os.listdir(tables))
+    except OSError as error:
+        way = "run as root" if isinstance(error, PermissionError) else "a container, or no ACPI firmware"
+        told.not_read.append(("acpi", f"{tables}: {machine.reason(error)}; {way}"))
+        return
+    found = Found()
+    refused: list[str] = []
+    files = [tables / name for name in names]
+    with_dynamic = tables / "dynamic"
+    if with_dynamic.is_dir() and os.access(with_dynamic, os.R_OK):
+        files += sorted(with_dynamic.iterdir())
+    for file in files:
+        if not file.is_file():
+            continue
+        try:
+            add_file(str(file), read_whole(file), found, named=False)
+        except DumpError as error:
+            refused.append(error.what)
+    told.dumps += gathered(found)
+    told.not_read += [("acpi", f"{origin}: {why}") for origin, why in found.left_out]
+    if refused:
+        told.not_read.append(("acpi", f"{tables}: {refused[0]} ({len(refused)} tables); run as root"))
+    elif not found.tables:
+        told.not_read.append(("acpi", f"{tables}: no table there"))
+
+
+def _tool(kind: str, command: Sequence[str], package: str, path: str | None, told: Told) -> None:
+    """Run a tool and take what it prints as a dump, if it is one."""
+    program = shutil.which(command[0], path=path)
+    if program is None:
+        told.not_read.append((kind, f"{command[0]} is not installed ({package})"))
+        return
+    said = " ".join(command)
+    try:
+        done = subprocess.run(
+            [program, *command[1:]], stdin=subprocess.DEVNULL, capture_output=True, timeout=TOOL_SECONDS, check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except subprocess.TimeoutExpired:
+        told.not_read.append((kind, f"`{said}` takes longer than {TOOL_SECONDS:g} s"))
+        return
+    except OSError as error:
+        told.not_read.append((kind, f"`{said}` cannot be run: {machine.reason(error)}"))
+        return
+    complaint = next(iter(done.stderr.decode(errors="replace").strip().splitlines()), "")
+    if done.returncode:
+        told.not_read.append((kind, f"`{said}` failed: {complaint or f'exit status {done.returncode}'}"))
+        return
+    found = Found()
+    add_file(f"`{said}`", done.stdout, found, named=False)
+    dumps = gathered(found)
+    if [dump.kind for dump in dumps] != [kind]:
+        told.not_read.append((kind, f"`{said}` told nothing{f': {complaint}' if complaint else ''}"))
+        return
+    try:
+        dumps[0].read()
+    except DumpError as error:
+        told.not_read.append((kind, f"what `{said}` prints cannot be read: {error}"))
+        return
+    told.dumps += dumps
+    denied = len(re.findall(rb"<access denied>", done.stdout))
+    if denied:
+        told.not_read.append((kind, f"`{said}`: capabilities of {denied} functions denied; run as root"))

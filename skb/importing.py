@@ -1,0 +1,361 @@
+"""`machine import`: dumps of a machine become one that can be booted by name.
+
+finding.py says what the paths hold, host.py what the machine we run on tells of itself. Here one dump of each kind
+is chosen, all are read and supposed together (nothing that is booted changes), and only a machine that can be
+booted is written (machine_writing.py: whole or not at all).
+What no dump tells and no machine can do without, its clock and packages, goes into facts.pl with its reason.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skb import host, machine
+from skb.dumps import Dump
+from skb.facts import Compound, Fact, fact
+from skb.finding import dumps_in
+from skb.knowledge import KnowledgeBase
+from skb.machine import MachineError
+from skb.machine_writing import taken, write_machine
+from skb.readers import DumpError, cpuinfo
+
+ASSUMED_CLOCK_HZ = 10**9
+"""Where nothing tells the clock: a cycle is a nanosecond, so that cycles can be read off."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
+_SOURCES = {
+    "acpi": "acpi", "pci": "pci", "cpuid": "cpuid", "sysfs": "sysfs", "cpuinfo": "sysfs", "hwloc": "hwloc",
+    "latency": "measured", "facts": "a_priori",
+}  # fmt: skip
+"""Kinds of dumps, in the order in which a machine folder is read, and the source of their facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A dump that was imported: what it was, where it came from and is now, how many facts it gave."""
+
+    origin: str
+    kind: str
+    file: str
+    facts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came of an import; `clocks_hz` are the different clocks of its cores, ascending."""
+
+    name: str
+    path: Path
+    parts: tuple[Part, ...]
+    left_out: tuple[tuple[str, str], ...]
+    facts: Mapping[str, int]
+    cores: int
+    packages: int
+    nodes: int
+    clocks_hz: tuple[int, ...]
+    contradictions: int
+    remarks: tuple[str, ...]
+    """What the user should know: what was assumed, what does not fit, what the host did not tell."""
+
+
+def import_machine(
+    kb: KnowledgeBase, name: str, paths: Sequence[Path] = (), *, from_host: bool = False, replace: bool = False,
+    clock_hz: int | None = None,
+) -> Imported:
+    """Make a machine of what the paths hold, and of the machine we run on where `from_host`.
+
+    `clock_hz` is the clock of every core, whatever the dumps say. MachineError, SkbError or DumpError say what
+    cannot be used, and why; nothing is written then.
+    """
+    folder = _place(name, replace)
+    found = dumps_in(paths)
+    left_out, remarks = list(found.left_out), []
+    dumps = found.dumps
+    if from_host:
+        told = host.read_host()
+        dumps = dumps + told.dumps
+        remarks += [f"{what}: {why}" for what, why in told.not_read]
+    if not dumps:
+        raise MachineError("nothing to import: name files or folders, or --host")
+    read = _chosen(dumps, left_out)
+    facts, apriori = _together(name, read)
+    remarks += _misfits(read)
+    apriori_name = next((dump.origin for dump, _ in read if dump.kind == "facts"), "facts.pl")
+    view = _view(kb, facts, apriori, apriori_name)
+    if not view["Cores"]:
+        kinds = ", ".join(dict.fromkeys(dump.kind for dump, _ in read))
+        raise MachineError(
+            f"no cores: there is {kinds} only; a machine needs cpuid, /sys, /proc/cpuinfo, lstopo's XML, "
+            "a MADT (acpi), or corename/3 in facts.pl"
+        )
+    in_file = view["Apriori"] - 1  # machine/1 is ours
+    added = _what_is_missing(view, read, clock_hz, remarks)
+    if added:
+        apriori = f"{apriori.rstrip()}\n\n{added}" if apriori.strip() else added
+        view = _view(kb, facts, apriori, apriori_name)
+        if clock_hz and view["Clocks"] != [clock_hz]:
+            raise MachineError(f"{apriori_name}: states cpu_clock/2 too; leave out --clock, or the facts")
+    files = {path: data for dump, _ in read for path, data in dump.files.items()}
+    if apriori:
+        files["facts.pl"] = apriori.encode()
+    counts = Counter({source: len(said) for source, said in facts})
+    counts["a_priori"] = view["Apriori"]
+    parts = tuple(
+        Part(dump.origin, dump.kind, dump.place, len(said) if dump.kind != "facts" else in_file)
+        for dump, said in read
+    )
+    imported = Imported(
+        name, folder, parts, tuple(left_out), dict(counts), len(view["Cores"]), view["Packages"],
+        view["Nodes"], tuple(view["Clocks"]), view["Contradictions"], tuple(remarks),
+    )
+    files["README.md"] = _readme(imported, files).encode()
+    write_machine(folder, files, replace)
+    return imported
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+def _place(name: str, replace: bool) -> Path:
+    """The folder of a machine to be; MachineError where it may not have that name."""
+    if not _NAME.match(name):
+        raise MachineError(
+            f"'{name[:80]}' is no name for a machine: letters, digits, '.', '_', '+' and '-', "
+            "a letter or digit first, 64 at most"
+        )
+    if (machine.SHIPPED / name).is_dir():
+        raise MachineError(f"{name} is a machine that comes with Pilotfish; take another name")
+    folder = machine.user_machines() / name
+    if os.path.lexists(folder) and not replace:
+        raise taken(folder)
+    return folder
+
+
+# -- which dumps -----------------------------------------------------------------------------------
+
+
+def _chosen(dumps: Sequence[Dump], left_out: list[tuple[str, str]]) -> list[tuple[Dump, list[Fact]]]:
+    """One dump of each kind, with its facts, in the order of a machine folder.
+
+    Of several that were named none can be chosen. One that was named goes before those that lie in folders;
+    of these the one that says most is taken.
+    """
+    chosen = []
+    for kind in _SOURCES:
+        mine = [dump for dump in dumps if dump.kind == kind]
+        named = [dump for dump in mine if dump.named]
+        if len(named) > 1:
+            raise MachineError(
+                f"{named[0].origin} and {named[1].origin} are both {kind}: a machine has one; name one of them"
+            )
+        best: tuple[Dump, list[Fact]] | None = None
+        broken: list[DumpError] = []
+        for dump in named or mine:
+            try:
+                facts = dump.read()
+            except DumpError as error:
+                broken.append(error)
+                left_out.append((dump.origin, str(error)))
+                continue
+            if best is None or len(facts) > len(best[1]):
+                best = dump, facts
+        if broken and best is None:
+            raise broken[0]
+        if best is not None:
+            chosen.append(best)
+            refused = {origin for origin, _ in left_out}
+            for dump in mine:
+                if dump is not best[0] and dump.origin not in refused:
+                    left_out.append((dump.origin, f"{kind} is taken from {best[0].origin}"))
+    return chosen
+
+
+def _together(
+    name: str, read: list[tuple[Dump, list[Fact]]]
+) -> tuple[list[tuple[str, list[Fact]]], str]:
+    """All facts by source, as machine.read gives them, and the text of facts.pl."""
+    sysfs = next((dump for dump, _ in read if dump.kind == "sysfs"), None)
+    facts: dict[str, list[Fact]] = {}
+    apriori = ""
+    for place, (dump, said) in enumerate(read):
+        if dump.kind == "facts":
+            apriori = dump.files["facts.pl"].decode()
+        elif dump.kind == "cpuinfo" and sysfs is not None:
+            said = []  # a part of the copy of /sys then, and read with it
+            read[place] = dump, said
+        facts.setdefault(_SOURCES[dump.kind], []).extend(said)
+    facts.setdefault("a_priori", []).append(fact("machine", name))
+    return list(facts.items()), apriori
+
+
+def _misfits(read: Iterable[tuple[Dump, Sequence[Fact]]]) -> Iterator[str]:
+    """Dumps that do not tell of the same cores may be of different machines."""
+    told: list[tuple[str, set[Any]]] = []
+    for dump, facts in read:
+        cores = {each.args[0] for each in facts if each.name in ("cpu_thread", "corename")}
+        if cores and dump.kind != "facts":
+            told.append((dump.place, cores))
+    for place, cores in told[1:]:
+        if cores != told[0][1]:
+            yield (
+                f"{told[0][0]} tells of {len(told[0][1])} cores and {place} of {len(cores)}, not all the same: "
+                "are they of one machine?"
+            )
+
+
+# -- what the machine would be like ----------------------------------------------------------------
+
+_VIEW = (
+    "findall(C, core(C), Cores), "
+    "findall(C, (core(C), \\+ clock_hz(C, _)), NoClock), "
+    "findall(C, (core(C), \\+ package_of(C, _)), NoPackage), "
+    "findall(C-N, node_of(C, N), InNodes), "
+    "findall(B-C, facts:cpu_brand(C, B), Brands), "
+    "findall(P, package_of(_, P), Ps0), sort(Ps0, Ps), length(Ps, Packages), "
+    "findall(N, node_of(_, N), Ns0), sort(Ns0, Ns), length(Ns, Nodes), "
+    "findall(H, clock_hz(_, H), Hs), sort(Hs, Clocks), "
+    "findall(F, (vocabulary:declared(Name, Arity, fact, _, _, _), functor(F, Name, Arity), "
+    "            store:fact_source(F, a_priori)), Stated), length(Stated, Apriori), "
+    "findall(C-A, apic_of(C, A), Apics), "
+    # what one source does not know, another may; that is none
+    "findall(x, (contradiction(A, _, B, _), "
+    "            once((arg(I, A, X), arg(I, B, Y), X \\== Y, X \\== unknown, Y \\== unknown))), Xs), "
+    "length(Xs, Contradictions)"
+)
+
+
+def _view(
+    kb: KnowledgeBase, facts: Sequence[tuple[str, Sequence[Fact]]], apriori: str, apriori_name: str
+) -> dict[str, Any]:
+    answer = kb.supposing(facts, apriori, apriori_name, _VIEW)
+    assert answer is not None  # every part of the goal succeeds
+    return answer
+
+
+def _what_is_missing(
+    view: Mapping[str, Any], read: Iterable[tuple[Dump, Sequence[Fact]]], clock_hz: int | None, remarks: list[str]
+) -> str:
+    """Facts without which a machine cannot be booted, as text for facts.pl, each with where it is from."""
+    lines: list[str] = []
+    lacking = view["Cores"] if clock_hz else view["NoClock"]
+    if lacking:
+        lines += _clock_lines(lacking, view["Cores"], view["Brands"], read, clock_hz, remarks)
+    if view["NoPackage"]:
+        lines += _package_lines(view, remarks)
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _clock_lines(
+    cores: Sequence[int], everyone: Sequence[int], brands: Iterable[Compound],
+    read: Iterable[tuple[Dump, Sequence[Fact]]], clock_hz: int | None, remarks: list[str],
+) -> list[str]:
+    if clock_hz:
+        found: dict[int, tuple[int, str]] = dict.fromkeys(cores, (clock_hz, "stated with --clock"))
+    else:
+        found = _told_clocks(brands, read)
+        untold = [core for core in cores if core not in found]
+        if untold:
+            remarks.append(
+                f"no dump tells the clock of {_some(untold, everyone)}: 1 GHz is assumed, so that a cycle is 1 ns; "
+                "--clock 2.5GHz states it"
+            )
+            why = "assumed: no dump tells it; one cycle is then 1 ns"
+            found.update(dict.fromkeys(untold, (ASSUMED_CLOCK_HZ, why)))
+    lines, before = [], ""
+    for core in cores:
+        hertz, why = found[core]
+        if why != before:
+            lines.append(f"% The clock: {why}.")
+            before = why
+        lines.append(f"cpu_clock({core}, {hertz}).")
+    return lines
+
+
+def _told_clocks(
+    brands: Iterable[Compound], read: Iterable[tuple[Dump, Sequence[Fact]]]
+) -> dict[int, tuple[int, str]]:
+    """Clocks that dumps tell by the way: in a processor's name, or in /proc/cpuinfo."""
+    found: dict[int, tuple[int, str]] = {}
+    for dump, _ in read:
+        if dump.kind == "cpuinfo":
+            data: bytes | None = dump.files["cpuinfo.txt"]
+        elif dump.kind == "sysfs":
+            data = _cpuinfo_in(dump)
+        else:
+            continue
+        for core, (hertz, key) in cpuinfo.clocks(data, dump.origin).items() if data else ():
+            found.setdefault(core, (hertz, f"`{key}` in /proc/cpuinfo"))
+    for pair in brands:
+        brand, numbered = pair.args
+        in_name = cpuinfo.clock_in_name(str(brand))
+        if in_name and isinstance(numbered, int):
+            found[numbered] = in_name, f"in the processor's name, {str(brand).strip()!r}"
+    return found
+
+
+def _cpuinfo_in(dump: Dump) -> bytes | None:
+    from skb.readers.sysfs_files import unpack
+
+    (data,) = dump.files.values()
+    files = unpack(data, dump.origin)
+    return next((content for path, content in files.items() if f"/{path}".endswith("/proc/cpuinfo")), None)
+
+
+def _package_lines(view: Mapping[str, Any], remarks: list[str]) -> list[str]:
+    """Where the firmware alone speaks there are no packages, but proximity domains: each is taken for a package.
+
+    A core that has a place needs its name, too, by which the rules find its domain (topology.pl, core/1).
+    """
+    nodes: dict[int, int] = dict(pair.args for pair in view["InNodes"])
+    lines = ["% Packages: assumed; no dump tells them, and each NUMA node is taken for one."]
+    counted: Counter[int] = Counter()
+    for core in view["NoPackage"]:
+        lines.append(f"cpu_thread({core}, {nodes[core]}, {counted[nodes[core]]}, 0).")
+        counted[nodes[core]] += 1
+    if view["NoPackage"] == view["Cores"]:
+        lines.append("% Cores: the enabled processors of the MADT, in its order; local APICs are those of x86.")
+        lines += [f"corename({core}, x86_64, apic({apic}))." for core, apic in (p.args for p in view["Apics"])]
+    remarks.append(
+        f"no dump tells the packages of {_some(view['NoPackage'], view['Cores'])}: each NUMA node is taken for a "
+        "package, each processor for a core of its own; cpuid, /sys or lstopo's XML would tell"
+    )
+    return lines
+
+
+def _some(cores: Sequence[int], everyone: Sequence[int]) -> str:
+    return f"all {len(everyone)} cores" if len(cores) == len(everyone) else f"{len(cores)} of {len(everyone)} cores"
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+def _readme(imported: Imported, files: Mapping[str, bytes]) -> str:
+    clocks = " and ".join(f"{hertz / 1e9:.3f} GHz" for hertz in imported.clocks_hz)
+    lines = [
+        f"# {imported.name}", "",
+        f"{size(imported)}, {clocks}; imported on {datetime.date.today().isoformat()}.", "",
+        "| file | kind | imported from | facts |", "|---|---|---|---|",
+    ]
+    lines += [f"| `{p.file}` | {p.kind} | {_cell(p.origin)} | {p.facts} |" for p in imported.parts]
+    if imported.remarks:
+        lines += ["", *(f"- {_cell(remark)}" for remark in imported.remarks)]
+    lines += ["", "SHA-256 of the files:", ""]
+    lines += [f"    {hashlib.sha256(data).hexdigest()}  {path}" for path, data in sorted(files.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def size(imported: Imported) -> str:
+    counts = ((imported.cores, "core"), (imported.packages, "package"), (imported.nodes, "NUMA node"))
+    return ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts)
