@@ -1,0 +1,215 @@
+"""Every shipped machine: it boots and runs, the system's own tools read its dumps as we do, its figures are its
+sources'."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from skb import machine
+from skb.knowledge import KnowledgeBase
+from skb.readers.cpuid_dumps import parse
+
+FOLDERS = sorted({path.parent for path in machine.SHIPPED.glob("*/README.md")})
+Load = Callable[[str], KnowledgeBase]
+
+
+def each(*files: str) -> pytest.MarkDecorator:
+    """Every shipped machine that has these files."""
+    having = [path for path in FOLDERS if all((path / name).is_file() for name in files)]
+    return pytest.mark.parametrize("folder", having, ids=lambda path: path.name)
+
+
+def run(*command: str | Path, cwd: Path | None = None) -> str:
+    if shutil.which(str(command[0])) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, cwd=cwd, check=True)
+    return done.stdout + done.stderr
+
+
+def number(kb: KnowledgeBase, goal: str) -> int:
+    """How many solutions a goal has."""
+    answer = kb.once(f"aggregate_all(count, ({goal}), N)")
+    assert answer is not None
+    return int(answer["N"])
+
+
+@each()
+def test_a_machine_boots_and_runs_a_parallel_program(folder: Path) -> None:
+    shell = Path(sys.executable).with_name("pilotfish")
+    commands = ("nproc", "cpus", "spawn -n 4 barrier", "run 10ms", "ps")
+    text = run(shell, "-m", folder.name, *(word for command in commands for word in ("-c", command)))
+    lines = text.splitlines()
+    assert len([line for line in lines if re.match(r" *\d+ +\d+ +\d+ +\d\.\d{3} GHz", line)]) == int(lines[0])
+    *_, state = (line for line in lines if line.startswith(" 1  barrier"))
+    assert re.fullmatch(r" 1  barrier  barrier  \S+ +running +0  [\d.]+ m?s +[1-9]\d*", state)
+
+
+@each()
+def test_a_machine_says_what_it_is_and_of_each_file_where_it_is_from(folder: Path) -> None:
+    readme = (folder / "README.md").read_text()
+    assert readme.startswith(f"# {folder.name}\n")
+    files = {path.name for path in folder.iterdir()} - {"README.md"}
+    assert set(re.findall(r"^\| `([\w.-]+)` \|", readme, re.MULTILINE)) == files
+
+
+@each()
+def test_no_source_contradicts_another(load: Load, folder: Path) -> None:
+    assert load(folder.name).all("contradiction(Fact, Source, Other, OtherSource)") == []
+
+
+@each("cpuid.txt")
+def test_cpuid_accepts_every_processor(load: Load, folder: Path) -> None:
+    """Where cores are it cuts from the lowest byte of their APIC ids: hwloc judges that."""
+    kb = load(folder.name)
+    text = run("cpuid", "-f", folder / "cpuid.txt")
+    blocks = re.split(r"^CPU \d+:$", text, flags=re.MULTILINE)
+    assert blocks[0] == ""
+    brands = {row["C"]: row["B"] for row in kb.all("corename(C, x86_64, _), cpu_brand(C, B)")}
+    assert len(blocks) - 1 == len(brands) == number(kb, "corename(_, x86_64, _)")
+    for core, block in enumerate(blocks[1:]):
+        assert re.search(r'^ +brand = "(.*?) *"$', block, re.MULTILINE)[1].strip() == brands[core]
+
+
+@each("cpuid.txt")
+def test_hwloc_sees_the_same_caches_cores_and_packages(load: Load, folder: Path, lstopo) -> None:
+    kb = load(folder.name)
+    theirs = lstopo([cpu.registers for cpu in parse((folder / "cpuid.txt").read_text(), "cpuid.txt")])
+    x86 = {row["C"] for row in kb.all("corename(C, x86_64, _)")}
+    ours: dict[str, dict[tuple, set[int]]] = defaultdict(lambda: defaultdict(set))
+    for row in kb.all("cpu_thread(C, P, K, _)"):
+        if row["C"] in x86:
+            ours["Package"][row["P"],].add(row["C"])
+            ours["Core"][row["P"], row["K"]].add(row["C"])
+            ours["PU"][row["C"],].add(row["C"])
+    for row in kb.all("cpu_cache_id(C, L, T, I), cpu_cache(C, _, L, T, S, _, _, _, _)"):
+        if row["C"] in x86:
+            name = f"L{row['L']}{'i' if row['T'] == 'instr' else ''}"
+            ours[name][row["I"], row["S"]].add(row["C"])
+    sets = {
+        name: {(frozenset(cores), key[-1]) if name[0] == "L" else frozenset(cores) for key, cores in groups.items()}
+        for name, groups in ours.items()
+    }
+    assert set(theirs) - {"Die"} == set(sets)
+    for name, members in sets.items():
+        assert theirs[name] == members, name
+
+
+@each("pci.txt")
+def test_lspci_sees_the_same_functions(load: Load, folder: Path) -> None:
+    kb = load(folder.name)
+    theirs = {
+        (*(int(part, 16) for part in match[:3]), int(match[3], 16), int(match[4], 16), int(match[5], 16))
+        for match in re.findall(
+            r"^(?:0000:)?(\w\w):(\w\w)\.(\w) (\w{4}): (\w{4}):(\w{4})", run("lspci", "-F", folder / "pci.txt", "-n"),
+            re.MULTILINE,
+        )
+    }
+    functions = "(device(_, A, V, D, C, S, _, _) ; bridge(_, A, V, D, C, S, _, _)), A = addr(B, N, F)"
+    ours = {
+        (row["B"], row["N"], row["F"], row["C"] << 8 | row["S"], row["V"], row["D"]) for row in kb.all(functions)
+    }
+    assert ours == theirs
+    assert ours
+
+
+@each("acpi.txt")
+def test_iasl_disassembles_every_table_without_a_complaint(load: Load, folder: Path, tmp_path: Path) -> None:
+    kb = load(folder.name)
+    run("acpixtract", "-a", folder / "acpi.txt", cwd=tmp_path)
+    tables = sorted(tmp_path.glob("*.dat"))
+    assert len(tables) == number(kb, "acpi_table(_, _, _, _, _, ok)")
+    for table in tables:
+        text = run("iasl", "-d", table)
+        assert not re.search("error|warning|invalid", text, re.IGNORECASE), text
+
+
+@each("acpi.txt", "cpuid.txt")
+def test_firmware_and_processors_agree_on_who_is_there(load: Load, folder: Path) -> None:
+    kb = load(folder.name)
+    assert kb.all("apic(_, Id, 1), \\+ corename(_, x86_64, apic(Id))") == []
+    assert kb.all("corename(C, x86_64, apic(Id)), \\+ apic(_, Id, 1)") == []
+    assert kb.all("cpu_affinity(Id, _, _), \\+ apic(_, Id, 1)") == []
+
+
+@each()
+def test_every_core_reaches_every_other(load: Load, folder: Path) -> None:
+    kb = load(folder.name)
+    cores = number(kb, "core(_)")
+    assert number(kb, "core(A), A < 20, distance(A, _, D), D > 0") == min(cores, 20) * (cores - 1)
+    assert number(kb, "core(C), package_of(C, _), node_of(C, _), clock_hz(C, _)") == cores
+
+
+@each()
+def test_every_cost_names_its_source(load: Load, folder: Path) -> None:
+    costs = load(folder.name).all("cost(Name, Value, Unit, Source)")
+    assert all(row["Value"] > 0 and re.search(r"\d|design|source", row["Source"]) for row in costs), costs
+
+
+def test_a_message_crosses_as_many_links_of_the_scc_as_columns_and_rows_lie_between(load: Load) -> None:
+    kb = load("scc")
+    places = {row["T"]: (row["X"], row["Y"]) for row in kb.all("tile(T, X, Y)")}
+    assert sorted(places.values()) == [(x, y) for x in range(6) for y in range(4)]
+    rows = kb.all("hops(A, B, Hops)")
+    assert len(rows) == 48 * 48
+    for row in rows:
+        (x, y), (there, above) = places[row["A"] // 2], places[row["B"] // 2]
+        assert row["Hops"] == abs(x - there) + abs(y - above)
+
+
+# Barrelfish TN-005, chapter 3: cycles to read a word of a tile's buffer, to write a line, from core 0; a row a row
+READ = [[20, 63, 69, 72, 78, 84], [63, 69, 72, 78, 84, 90], [69, 72, 78, 84, 90, 96], [72, 78, 84, 90, 96, 102]]
+WRITE = [[39, 84, 89, 90, 95, 101], [84, 89, 89, 95, 101, 108], [89, 89, 95, 101, 107, 113],
+         [89, 95, 101, 108, 113, 119]]  # fmt: skip
+
+
+@pytest.mark.parametrize(("operation", "measured"), [("read", READ), ("write", WRITE)], ids=["read", "write"])
+def test_buffers_of_the_scc_are_as_far_as_they_were_measured(
+    load: Load, operation: str, measured: list[list[int]]
+) -> None:
+    rows = load("scc").all(f"mpb_access(0, Core, {operation}, Cycles), tile(T, X, Y), package_of(Core, T)")
+    assert len(rows) == 48
+    for row in rows:
+        assert row["Cycles"] == pytest.approx(measured[row["Y"]][row["X"]], abs=6)
+
+
+def test_memory_of_the_scc_is_as_far_as_it_was_measured(load: Load) -> None:
+    """TN-005, 3.1: an uncached word from core 0."""
+    rows = load("scc").all("memory_access(0, Controller, Cycles)")
+    for row, measured in zip(rows, [97, 121, 105, 134], strict=True):
+        assert row["Cycles"] == pytest.approx(measured, abs=4)
+
+
+def test_each_memory_controller_of_the_scc_serves_a_quadrant(load: Load) -> None:
+    kb = load("scc")
+    for node, corner in enumerate([(0, 0), (5, 0), (0, 2), (5, 2)]):
+        assert kb.all(f"memory_controller({node}, T), tile(T, X, Y)") == [
+            {"T": corner[1] * 6 + corner[0], "X": corner[0], "Y": corner[1]}
+        ]
+        places = kb.all(f"node_of(C, {node}), package_of(C, T), tile(T, X, Y)")
+        assert len(places) == 12
+        assert {(row["X"] // 3, row["Y"] // 2) for row in places} == {(corner[0] // 3, corner[1] // 2)}
+    assert number(kb, "closest_memory(C, N), node_of(C, N)") == 48
+
+
+def test_no_two_cores_of_the_scc_are_coherent_and_all_share_memory(load: Load) -> None:
+    kb = load("scc")
+    assert kb.once("coherent(_, _)") is None
+    assert kb.once("shares_cache(_, _, _)") is None
+    assert number(kb, "shares_memory(_, _)") == 48 * 47
+
+
+def test_messages_on_the_scc_take_what_barrelfish_measured(load: Load) -> None:
+    """TN-005, figure 4.2: from core 0 to its neighbour on the tile, to the next tile, to the far corner."""
+    kb = load("scc")
+    assert kb.all("member(Core, [1, 2, 46]), distance(0, Core, Cycles)") == [
+        {"Core": 1, "Cycles": 4860}, {"Core": 2, "Cycles": 5043}, {"Core": 46, "Cycles": 5274},
+    ]
+    assert kb.once("nearest_cores(14, 7, Cores)") == {"Cores": [15, 2, 3, 12, 13, 16, 17]}
