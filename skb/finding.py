@@ -73,7 +73,7 @@ def dumps_in(paths: Iterable[Path]) -> Found:
             continue
         seen.add(real)
         before = len(found.dumps) + len(found.tables) + len(found.functions)
-        if path.is_dir():
+        if os.path.isdir(path):
             _folder(path, found)
             if len(found.dumps) + len(found.tables) + len(found.functions) == before:
                 raise MachineError(f"{path}: no dump in this folder; {_recognised()}")
@@ -97,7 +97,7 @@ def read_whole(path: Path) -> bytes:
     """The bytes of a file that a user named or a folder holds; DumpError where they cannot be read."""
     if not os.path.lexists(path):
         raise MachineError(f"no file or folder '{path}'")
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise DumpError(str(path), "neither a file nor a folder")
     try:
         with path.open("rb") as file:
@@ -140,9 +140,9 @@ def add_file(origin: str, data: bytes, found: Found, named: bool) -> None:
         found.dumps.append(one_file("cpuinfo", origin, "cpuinfo.txt", plain, named, cpuinfo.read))
     elif pci.recognises(plain):
         found.dumps.append(one_file("pci", origin, "pci.txt", plain, named, pci.read))
-    elif _is_facts(origin, plain):
+    elif _is_facts(origin, plain, named):
         found.dumps.append(one_file("facts", origin, "facts.pl", plain, named, _checked_text))
-    elif not plain.lstrip().startswith((b"{", b"[", b"<")) and latency.recognises(plain):
+    elif _is_latency(origin, plain, named):
         found.dumps.append(one_file("latency", origin, "latency.csv", plain, named, latency.read))
     elif _is_function(origin, plain, named):
         found.functions.append(Loose(origin, plain, named))
@@ -174,9 +174,25 @@ def _read_hwloc(data: bytes, name: str) -> list[Fact]:
     return hwloc.read(data, name)
 
 
-def _is_facts(origin: str, data: bytes) -> bool:
+def _is_facts(origin: str, data: bytes, named: bool) -> bool:
+    """Whether it is Prolog facts: in a folder only what machine folders call so, for others are rules."""
+    if not (origin.endswith(".pl") if named else os.path.basename(origin) == "facts.pl"):
+        return False
     text = data[:65536].decode("utf-8", "replace")
-    return origin.endswith(".pl") and "\0" not in text and _PROLOG_FACT.search(text) is not None
+    return "\0" not in text and _PROLOG_FACT.search(text) is not None
+
+
+def _is_latency(origin: str, data: bytes, named: bool) -> bool:
+    """Whether it is a matrix of latencies; many a text in a folder looks like one, and must read as one."""
+    if data.lstrip().startswith((b"{", b"[", b"<")) or not latency.recognises(data):
+        return False
+    if named or origin.removesuffix(".gz").endswith((".csv", ".tsv")):
+        return True
+    try:
+        latency.read(data, origin)
+    except DumpError:
+        return False
+    return True
 
 
 def _checked_text(data: bytes, name: str) -> list[Fact]:
@@ -228,7 +244,7 @@ def _folder(path: Path, found: Found) -> None:
             add_file(str(file), data, found, named=False)
     for folder, held in processors.items():
         info = folder / "hwloc-cpuid-info"
-        if info.is_file():
+        if os.path.isfile(info):
             held[info.name] = read_whole(info)
         found.dumps.append(processors_dump(str(folder), held, named=folder == path))
 
@@ -239,9 +255,9 @@ def _entries(folder: Path, depth: int, found: Found) -> Iterator[Path]:
     if below is not None:
         found.dumps.append(_sysfs_folder(folder, named=depth == 0))
         for tables in ("firmware/acpi/tables", "sys/firmware/acpi/tables"):
-            if (folder / tables).is_dir():
+            if os.path.isdir(folder / tables):
                 yield from _entries(folder / tables, depth, found)
-        if below in ("system", ".") or os.path.realpath(folder) == "/" or (folder / "kernel").is_dir():
+        if below in ("system", ".") or os.path.realpath(folder) == "/" or os.path.isdir(folder / "kernel"):
             return  # all of it is the kernel's
     try:
         entries = sorted(folder.iterdir())
@@ -251,12 +267,14 @@ def _entries(folder: Path, depth: int, found: Found) -> Iterator[Path]:
         found.left_out.append((str(folder), f"cannot be read: {machine.reason(error)}"))
         return
     for entry in entries:
-        if _ADDRESS_FOLDER.match(entry.name) and (entry / "config").is_file():
+        if entry.name.startswith("."):
+            continue
+        if _ADDRESS_FOLDER.match(entry.name) and os.path.isfile(entry / "config"):
             yield entry / "config"
-        elif entry.is_dir() and not entry.is_symlink():
+        elif os.path.isdir(entry) and not os.path.islink(entry):
             if not (below is not None and entry.name in _SYSFS_FOLDERS) and depth < _DEEPEST:
                 yield from _entries(entry, depth + 1, found)
-        elif entry.is_file():
+        elif os.path.isfile(entry):
             yield entry
 
 
@@ -264,7 +282,7 @@ def _sysfs_in(folder: Path) -> str | None:
     """Where below the folder the kernel's files of its CPUs begin; None where there are none."""
     for below in ("sys/devices/system", "devices/system", "system", "."):
         cpu = folder / below / "cpu"
-        if (cpu / "online").is_file() or (cpu / "present").is_file() or (cpu / "cpu0").is_dir():
+        if any(os.path.exists(cpu / each) for each in ("online", "present", "cpu0")):
             return below
     return None
 

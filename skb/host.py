@@ -7,11 +7,12 @@ not be had is said, with the reason and a way to get it. Nothing here measures o
 
 from __future__ import annotations
 
-import concurrent.futures
 import os
+import queue
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,18 +63,17 @@ def read_host(root: Path = Path("/"), path: str | None = None) -> Told:
 
 def _sysfs(root: Path, told: Told) -> None:
     origin = str(root / "sys/devices/system")
-    # A thread, for a read that hangs in the kernel cannot be given up otherwise.
-    pool = concurrent.futures.ThreadPoolExecutor(1)
+    # A thread that may be left behind: a read that hangs in the kernel cannot be given up otherwise.
+    answer: queue.SimpleQueue[dict[str, bytes] | DumpError] = queue.SimpleQueue()
+    threading.Thread(target=_gather, args=(root, answer), name="pilotfish-sysfs", daemon=True).start()
     try:
-        files = pool.submit(files_of, root).result(SYSFS_SECONDS)
-    except concurrent.futures.TimeoutError:
+        files = answer.get(timeout=SYSFS_SECONDS)
+    except queue.Empty:
         told.not_read.append(("sysfs", f"{origin}: reading takes longer than {SYSFS_SECONDS:g} s; a driver hangs"))
         return
-    except DumpError as error:
-        told.not_read.append(("sysfs", str(error)))
+    if isinstance(files, DumpError):
+        told.not_read.append(("sysfs", f"{files}; a container without /sys?"))
         return
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
     told.dumps.append(sysfs_dump(files, origin))
     if not any(path.endswith("proc/cpuinfo") for path in files):
         told.not_read.append(("cpuinfo", f"{root / 'proc/cpuinfo'}: cannot be read"))
@@ -82,6 +82,13 @@ def _sysfs(root: Path, told: Told) -> None:
         told.not_read.append((
             "pci", f"{len(short)} functions show the first 64 bytes of their configuration space only; run as root",
         ))
+
+
+def _gather(root: Path, answer: queue.SimpleQueue[dict[str, bytes] | DumpError]) -> None:
+    try:
+        answer.put(files_of(root))
+    except DumpError as error:
+        answer.put(error)
 
 
 def _acpi(tables: Path, told: Told) -> None:
@@ -95,10 +102,10 @@ def _acpi(tables: Path, told: Told) -> None:
     refused: list[str] = []
     files = [tables / name for name in names]
     with_dynamic = tables / "dynamic"
-    if with_dynamic.is_dir() and os.access(with_dynamic, os.R_OK):
+    if os.path.isdir(with_dynamic) and os.access(with_dynamic, os.R_OK):
         files += sorted(with_dynamic.iterdir())
     for file in files:
-        if not file.is_file():
+        if not os.path.isfile(file):
             continue
         try:
             add_file(str(file), read_whole(file), found, named=False)

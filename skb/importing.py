@@ -247,22 +247,27 @@ def _what_is_missing(
     lines: list[str] = []
     lacking = view["Cores"] if clock_hz else view["NoClock"]
     if lacking:
-        lines += _clock_lines(lacking, view["Cores"], view["Brands"], read, clock_hz, remarks)
+        lines += _clock_lines(lacking, view, read, clock_hz, remarks)
     if view["NoPackage"]:
         lines += _package_lines(view, remarks)
     return "\n".join(lines) + "\n" if lines else ""
 
 
 def _clock_lines(
-    cores: Sequence[int], everyone: Sequence[int], brands: Iterable[Compound],
-    read: Iterable[tuple[Dump, Sequence[Fact]]], clock_hz: int | None, remarks: list[str],
+    cores: Sequence[int], view: Mapping[str, Any], read: Iterable[tuple[Dump, Sequence[Fact]]],
+    clock_hz: int | None, remarks: list[str],
 ) -> list[str]:
+    everyone = view["Cores"]
     if clock_hz:
         found: dict[int, tuple[int, str]] = dict.fromkeys(cores, (clock_hz, "stated with --clock"))
     else:
-        found = _told_clocks(brands, read)
+        found = _told_clocks(view["Brands"], read)
         untold = [core for core in cores if core not in found]
-        if untold:
+        others = {*view["Clocks"], *(found[core][0] for core in cores if core in found)}
+        if untold and len(others) == 1:
+            remarks.append(f"no dump tells the clock of {_some(untold, everyone)}: that of the others is taken")
+            found.update(dict.fromkeys(untold, (min(others), "assumed: that of the other cores")))
+        elif untold:
             remarks.append(
                 f"no dump tells the clock of {_some(untold, everyone)}: 1 GHz is assumed, so that a cycle is 1 ns; "
                 "--clock 2.5GHz states it"
@@ -331,6 +336,8 @@ def _package_lines(view: Mapping[str, Any], remarks: list[str]) -> list[str]:
 
 
 def _some(cores: Sequence[int], everyone: Sequence[int]) -> str:
+    if len(everyone) == 1:
+        return "the core"
     return f"all {len(everyone)} cores" if len(cores) == len(everyone) else f"{len(cores)} of {len(everyone)} cores"
 
 

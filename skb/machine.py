@@ -68,7 +68,7 @@ def list_machines() -> list[MachineInfo]:
         except OSError:
             continue  # nothing was imported, or not by this user
         for path in paths:
-            if not path.name.startswith(".") and path.is_dir() and _sources(path):
+            if not path.name.startswith(".") and os.path.isdir(path) and _sources(path):
                 found[path.name] = MachineInfo(path.name, path, _summary(path))
     return [found[name] for name in sorted(found)]
 
@@ -79,7 +79,7 @@ def find(name: str) -> Path:
     if name in known:
         return known[name]
     path = Path(name).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike is_dir, no error where a name is too long or a folder closed
         return path
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}, or give a folder's path"
@@ -98,7 +98,7 @@ def read(path: Path) -> Machine:
         facts.setdefault(source, []).extend(read_source())
     facts.setdefault("a_priori", []).append(fact("machine", path.resolve().name))
     apriori = path / "facts.pl"
-    text = _text(apriori) if apriori.is_file() else ""
+    text = _text(apriori) if os.path.isfile(apriori) else ""
     return Machine(
         path.resolve().name, path, tuple((source, tuple(found)) for source, found in facts.items()), text
     )
@@ -124,14 +124,14 @@ def _cpuid_folder(path: Path) -> list[Fact]:
 
 def _entries(path: Path) -> list[Path]:
     try:
-        return sorted(entry for entry in path.iterdir() if entry.is_file())
+        return sorted(entry for entry in path.iterdir() if os.path.isfile(entry))
     except OSError as error:
         raise DumpError(str(path), f"cannot be read: {reason(error)}") from None
 
 
 def _sysfs_tree(path: Path) -> list[Fact]:
     beside = path.parent / "cpuinfo.txt"
-    return read_sysfs(path, str(path), _bytes(beside) if beside.is_file() else None)
+    return read_sysfs(path, str(path), _bytes(beside) if os.path.isfile(beside) else None)
 
 
 def read_sysfs(tree: Path | dict[str, bytes], name: str, cpuinfo: bytes | None = None) -> list[Fact]:
@@ -149,7 +149,7 @@ def _cpuinfo_alone(path: Path) -> list[Fact]:
     """cpuinfo.txt, where no copy of /sys tells the same and more."""
     from skb.readers import cpuinfo
 
-    if any((path.parent / name).exists() for name in SYSFS_NAMES):
+    if any(os.path.exists(path.parent / name) for name in SYSFS_NAMES):
         return []  # _sysfs_tree reads it
     return cpuinfo.read(_bytes(path), str(path))
 
@@ -189,7 +189,7 @@ def _sources(path: Path) -> list[tuple[str, Callable[[], list[Fact]]]]:
         return lambda: reader(entry)
 
     return [
-        (source, reading(reader, path / name)) for name, source, reader in _FILES if (path / name).exists()
+        (source, reading(reader, path / name)) for name, source, reader in _FILES if os.path.exists(path / name)
     ]
 
 

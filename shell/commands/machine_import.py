@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+import shell.commands.machines  # noqa: F401 - the commands that most people want come first in the family
 from shell.errors import ShellError
 from shell.output import Result, Table
 from shell.registry import command
@@ -22,7 +24,7 @@ _SLOWEST_HZ, _FASTEST_HZ = 10**6, 10**11
 
 
 @command("machine import", group="machine", summary="make a machine of the dumps of a real one, or of this computer",
-         example="machine import mine --host")
+         example="machine import this-computer --host --replace")
 @click.argument("name", metavar="NAME")
 @click.argument("paths", metavar="PATH", nargs=-1)
 @click.option("--host", "from_host", is_flag=True, help="read the machine that Pilotfish runs on")
@@ -76,9 +78,11 @@ def _size(imported: importing.Imported) -> str:
 
 def _path(text: str, session: Session) -> Path:
     """A path from the current folder, else from beside the batch file."""
+    if not text:
+        raise ShellError("an empty PATH; '.' is the current folder")
     path = Path(text).expanduser()
     beside = session.places[-1].folder if session.places else None
-    if beside is not None and not path.is_absolute() and not path.exists() and (beside / path).exists():
+    if beside is not None and not os.path.exists(path) and os.path.exists(beside / path):
         return beside / path
     return path
 
