@@ -11,57 +11,132 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from skb.writers import acpi, apriori, cpuid, mesh, pci
+from skb.facts import Compound, Fact, compound, fact
+from skb.readers import cpuid as cpuid_reader
+from skb.writers import acpi, apriori, cpuid, latency, mesh, pci
 
 Description = Mapping[str, Any]
 
 _PROCESSORS: dict[str, Callable[..., list[cpuid.Registers]]] = {
     "amd_family_10h": cpuid.amd_family_10h,
     "amd_family_0fh": cpuid.amd_family_0fh,
+    "amd_zen": cpuid.amd_zen,
+    "intel_core2": cpuid.intel_core2,
+    "intel_modern": cpuid.intel_modern,
 }
+
+_NORTHBRIDGES = ("amd_family_10h", "amd_family_0fh")
+"""Processors whose northbridges are PCI functions that follow from interconnect and memory."""
 
 
 class DescriptionError(ValueError):
     """A description that no machine can be made from; one line, naming the entry."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Cpu:
+    """A CPU in the operating system's order: its place, its APIC id, and the clock its CPUID states (0: none)."""
+
+    place: latency.CorePlace
+    apic_id: int
+    clock_hz: int
+
+
 def generate(description: Description) -> dict[str, bytes]:
     """The files of the machine, by name."""
-    files = {}
-    if "mesh" in description:
-        files["facts.pl"] = _facts(description).encode()
+    files, cpus = {}, []
     if "processor" in description:
-        files |= _dumps(description)
+        files["cpuid.txt"] = cpuid.cpuid_r(_processors(description["processor"])).encode()
+        cpus = _cpus(description, files["cpuid.txt"])
+        packages = 1 + max(cpu.place.package for cpu in cpus)
+        hops = package_hops(packages, description.get("interconnect", {}).get("links", []))
+        if "acpi" in description:
+            files["acpi.txt"] = acpi.acpidump(_tables(description, cpus, hops)).encode()
+        if "pci" in description:
+            files["pci.txt"] = pci.lspci_text(_functions(description, packages, len(cpus) // packages)).encode()
+        if "latency" in description:
+            files["latency.csv"] = _latencies(description["latency"], cpus, hops).encode()
+    if description.keys() & {"mesh", "costs", "clocks"}:
+        files["facts.pl"] = _facts(description, cpus).encode()
     return files
 
 
-def _dumps(description: Description) -> dict[str, bytes]:
-    packages, cores = description["processor"]["packages"], description["processor"]["cores_a_package"]
-    hops = package_hops(packages, description["interconnect"]["links"])
-    return {
-        "cpuid.txt": cpuid.cpuid_r(_processors(description["processor"])).encode(),
-        "acpi.txt": acpi.acpidump(_tables(description, packages, cores, hops)).encode(),
-        "pci.txt": pci.lspci_text(_functions(description, packages, cores)).encode(),
-        "latency.csv": _latencies(description["latency"], packages, cores, hops).encode(),
-    }
+def _cpus(description: Description, dump: bytes) -> list[_Cpu]:
+    """The CPUs as the dump is read back; nodes and dies as the description deals them out."""
+    known: dict[str, dict[int, list[Fact]]] = defaultdict(lambda: defaultdict(list))
+    for each in cpuid_reader.read(dump, "cpuid.txt"):
+        known[each.name][cast(int, each.args[0])].append(each)
+    threads = [cast("tuple[int, int, int, int]", found[0].args) for found in known["cpu_thread"].values()]
+    cores = {package: sorted({core for _, p, core, _ in threads if p == package}) for _, package, _, _ in threads}
+    nodes = description.get("memory", {}).get("nodes_a_package", 1)
+    processor = description["processor"]
+    cores_a_die = processor.get("complexes_a_die", 0) * processor.get("cores_a_complex", 0)
+    found = []
+    for cpu, package, core, _ in threads:
+        at, count = cores[package].index(core), len(cores[package])
+        caches = {each.args[1]: each.args[3] for each in known["cpu_cache_id"][cpu] if each.args[2] == "unified"}
+        found.append(
+            _Cpu(
+                latency.CorePlace(
+                    package,
+                    core,
+                    cast(int, caches.get(2, -1)),
+                    cast(int, caches.get(3, -1)),
+                    (package * count + at) // cores_a_die if cores_a_die else -1,
+                    package * nodes + at * nodes // count,
+                    next((str(each.args[1]) for each in known["cpu_kind"][cpu]), "uniform"),
+                ),
+                cast(int, cast(Compound, known["corename"][cpu][0].args[2]).args[0]),
+                next((cast(int, each.args[1]) for each in known["cpu_clock"][cpu]), 0),
+            )
+        )
+    return found
 
 
-def _facts(description: Description) -> str:
-    """facts.pl of a machine with a mesh: what its dumps, if there are any, cannot tell."""
-    stated = dict(description["mesh"])
-    stated["caches"] = {name: mesh.MeshCache(**cache) for name, cache in stated["caches"].items()}
-    return apriori.facts_pl(
-        [
-            apriori.Paragraph("A priori facts, made of machine.toml, which has the source of each figure.", ()),
-            *mesh.paragraphs(mesh.Mesh(**stated)),
-            apriori.Paragraph("What mechanisms cost.", apriori.costs(description.get("costs", {}))),
-        ]
-    )
+def _facts(description: Description, cpus: list[_Cpu]) -> str:
+    """facts.pl: what the dumps, if there are any, cannot tell."""
+    links = description.get("interconnect", {}).get("links", [])
+    paragraphs = [
+        apriori.Paragraph("Links between packages.", [fact("ht_link", *link) for link in links]),
+        apriori.Paragraph("The clocks in which cores' cycles are counted.", list(_clocks(description, cpus))),
+        apriori.Paragraph(
+            "Dies, which no CPUID leaf of this processor tells.",
+            [fact("cpu_die", number, cpu.place.die) for number, cpu in enumerate(cpus) if cpu.place.die >= 0],
+        ),
+        apriori.Paragraph(
+            "PCI roots, by the package that they hang off.",
+            [
+                fact("rootcomplex_addr", package, compound("addr", *address))
+                for package, address in description.get("pci", {}).get("roots", [])
+            ],
+        ),
+    ]
+    if "mesh" in description:
+        stated = dict(description["mesh"])
+        stated["caches"] = {name: mesh.MeshCache(**cache) for name, cache in stated["caches"].items()}
+        paragraphs += mesh.paragraphs(mesh.Mesh(**stated))
+        host = [fact("cpu_node", number, cpu.place.node) for number, cpu in enumerate(cpus)]
+        paragraphs.append(apriori.Paragraph("The host's cores are a NUMA node of their own.", host))
+    costs = apriori.costs(description.get("costs", {}))
+    title = "A priori facts, made of machine.toml, which has the source of each figure."
+    return apriori.facts_pl(title, [*paragraphs, apriori.Paragraph("What mechanisms cost.", costs)])
+
+
+def _clocks(description: Description, cpus: list[_Cpu]) -> Iterator[Fact]:
+    """Stated by kind of core; what CPUID says otherwise is said to be wrong."""
+    stated = description.get("clocks", {})
+    for number, cpu in enumerate(cpus):
+        if cpu.place.kind in stated:
+            clock_hz = stated[cpu.place.kind]
+            if cpu.clock_hz not in (0, clock_hz):
+                yield fact("wrong", compound("cpu_clock", number, cpu.clock_hz))
+            yield fact("cpu_clock", number, clock_hz)
 
 
 def package_hops(packages: int, links: list[list[int]]) -> list[list[int]]:
@@ -94,42 +169,59 @@ def _processors(processor: Description) -> list[cpuid.Registers]:
     encoder = _PROCESSORS.get(stated.pop("encoder"))
     if encoder is None:
         raise DescriptionError(f"processor.encoder: there is {', '.join(sorted(_PROCESSORS))}")
-    for name, value in stated.items():
-        if isinstance(value, Mapping):
-            stated[name] = cpuid.CacheGeometry(**value)
+    stated = {name: _part(value) for name, value in stated.items()}
+    if "groups" in stated:
+        groups = stated["groups"]
+        stated["groups"] = [cpuid.CoreGroup(**{name: _part(v) for name, v in each.items()}) for each in groups]
     return encoder(**stated)
 
 
-def _tables(description: Description, packages: int, cores: int, hops: list[list[int]]) -> list[bytes]:
-    """MADT, SRAT, SLIT, MCFG and FADT; APIC ids count the cores package by package."""
+def _part(value: Any) -> Any:
+    """A stated parameter of an encoder: tables are caches."""
+    return cpuid.CacheGeometry(**value) if isinstance(value, Mapping) else value
+
+
+def _tables(description: Description, cpus: list[_Cpu], hops: list[list[int]]) -> list[bytes]:
+    """FADT and MADT; SRAT and SLIT where distances are stated, MCFG where its window is."""
     stated = description["acpi"]
     oem = acpi.Oem(oem_id=stated["oem_id"], table_id=stated["table_id"])
-    local, hop = stated["distance_local"], stated["distance_hop"]
-    everyone = range(packages * cores)
-    return [
-        acpi.fadt(oem=oem),
+    tables = [
+        acpi.fadt(oem=oem, **stated.get("fadt", {})),
         acpi.madt(
-            [acpi.Processor(core, core) for core in everyone],
+            [acpi.Processor(number, cpu.apic_id) for number, cpu in enumerate(cpus)],
             [acpi.IoApic(**io_apic) for io_apic in stated["io_apics"]],
             [acpi.InterruptOverride(**override) for override in stated["overrides"]],
             [acpi.Nmi(lint=1)],
             oem=oem,
         ),
-        acpi.srat(
-            [acpi.ProcessorAffinity(core, core // cores) for core in everyone],
-            _memory(description["memory"], packages),
-            oem=oem,
-        ),
-        acpi.slit([[local + hop * there for there in row] for row in hops], oem=oem),
-        acpi.mcfg([acpi.ConfigurationWindow(stated["configuration_window"])], oem=oem),
     ]
+    if "distance_local" in stated:
+        affinities = [acpi.ProcessorAffinity(cpu.apic_id, cpu.place.node) for cpu in cpus]
+        nodes = sorted({(cpu.place.node, cpu.place.package) for cpu in cpus})
+        tables.append(acpi.srat(affinities, _memory(description["memory"], len(nodes)), oem=oem))
+        matrix = [
+            [_distance(stated, one == other, hops[package][far]) for other, far in nodes] for one, package in nodes
+        ]
+        tables.append(acpi.slit(matrix, oem=oem))
+    if "configuration_window" in stated:
+        tables.append(acpi.mcfg([acpi.ConfigurationWindow(stated["configuration_window"])], oem=oem))
+    return tables
 
 
-def _memory(memory: Description, packages: int) -> list[acpi.MemoryAffinity]:
+def _distance(stated: Description, same: bool, links: int) -> int:
+    """Of two nodes: themselves, of one package, or of packages so many links apart."""
+    if same:
+        return int(stated["distance_local"])
+    if not links:
+        return int(stated["distance_package"])
+    return int(stated["distance_local"]) + int(stated["distance_hop"]) * links
+
+
+def _memory(memory: Description, nodes: int) -> list[acpi.MemoryAffinity]:
     """Node after node from address 0 up, around the hole for devices below 4 GiB."""
     start, end = memory["hole"]
     found, base = [], 0
-    for node in range(packages):
+    for node in range(nodes):
         left = memory["node_bytes"]
         while left:
             if start <= base < end:
@@ -143,17 +235,25 @@ def _memory(memory: Description, packages: int) -> list[acpi.MemoryAffinity]:
 def _functions(description: Description, packages: int, cores: int) -> list[pci.PciFunction]:
     """The northbridges, one a package, as interconnect and memory ask for, then the functions stated."""
     stated = description["pci"]
+    functions = [_function(function) for function in stated["functions"]]
+    if description["processor"]["encoder"] in _NORTHBRIDGES:
+        functions += _northbridges(description, packages, cores)
+    return sorted(functions, key=lambda function: (function.bus, function.device, function.function))
+
+
+def _northbridges(description: Description, packages: int, cores: int) -> list[pci.PciFunction]:
     ranges: dict[int, tuple[int, int]] = {}
     for part in _memory(description["memory"], packages):
         low, high = ranges.get(part.domain, (part.base, 0))
         ranges[part.domain] = (low, max(high, part.base + part.length - 1))
-    found = pci.northbridges(
-        packages, description["interconnect"]["links"], [pci.BusRange(stated["root_package"], 0, 255)],
-        [pci.AddressRange(node, low, high) for node, (low, high) in ranges.items()], cores,
-    )
-    return sorted(
-        [*found, *map(_function, stated["functions"])],
-        key=lambda function: (function.bus, function.device, function.function),
+    return list(
+        pci.northbridges(
+            packages,
+            description["interconnect"]["links"],
+            [pci.BusRange(description["pci"]["root_package"], 0, 255)],
+            [pci.AddressRange(node, low, high) for node, (low, high) in ranges.items()],
+            cores,
+        )
     )
 
 
@@ -179,15 +279,14 @@ def _function(stated: Description) -> pci.PciFunction:
     )
 
 
-def _latencies(latency: Description, packages: int, cores: int, hops: list[list[int]]) -> str:
-    """The latency table, square, rows and columns by core, with its unit."""
-    by_hops = [latency["shared"], *latency["hops"]]
-    everyone = range(packages * cores)
-    lines = [f"# unit: {latency['unit']}"]
-    for one in everyone:
-        row = ["" if one == other else str(by_hops[hops[one // cores][other // cores]]) for other in everyone]
-        lines.append(",".join(row))
-    return "\n".join(lines) + "\n"
+def _latencies(stated: Description, cpus: list[_Cpu], hops: list[list[int]]) -> str:
+    """The latency table: by pairs, or in a machine of equal packages by `shared` and `hops`."""
+    if "pairs" in stated:
+        pairs = [latency.Pairs(**each) for each in stated["pairs"]]
+    else:
+        by_hops = enumerate([stated["shared"], *stated["hops"]])
+        pairs = [latency.Pairs(each, hops=links) for links, each in by_hops]
+    return latency.latency_csv([cpu.place for cpu in cpus], pairs, stated["unit"], hops)
 
 
 def main(folders: list[str]) -> None:

@@ -24,9 +24,10 @@ class Paragraph:
     facts: Sequence[Fact]
 
 
-def facts_pl(paragraphs: Iterable[Paragraph]) -> str:
-    """The text of facts.pl: the paragraphs that have facts or a comment, parted by empty lines."""
-    return "\n".join(_text(paragraph) for paragraph in paragraphs if paragraph.facts or paragraph.comment)
+def facts_pl(title: str, paragraphs: Iterable[Paragraph]) -> str:
+    """The text of facts.pl: the title as a comment, then the paragraphs that have facts, parted by empty lines."""
+    blocks = [_comment(title), *(_text(paragraph) for paragraph in paragraphs if paragraph.facts)]
+    return "\n".join(blocks)
 
 
 def costs(stated: Mapping[str, Sequence[float | str]]) -> list[Fact]:
@@ -35,8 +36,12 @@ def costs(stated: Mapping[str, Sequence[float | str]]) -> list[Fact]:
 
 
 def _text(paragraph: Paragraph) -> str:
-    lines = textwrap.wrap(paragraph.comment, LINE_LETTERS, initial_indent="% ", subsequent_indent="% ")
-    return "".join(f"{line}\n" for line in [*lines, *map(_fact, paragraph.facts)])
+    return _comment(paragraph.comment) + "".join(f"{_fact(each)}\n" for each in paragraph.facts)
+
+
+def _comment(text: str) -> str:
+    lines = textwrap.wrap(text, LINE_LETTERS, initial_indent="% ", subsequent_indent="% ")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _fact(stated: Fact) -> str:
