@@ -55,13 +55,16 @@ def generate(description: Description) -> dict[str, bytes]:
         files["cpuid.txt"] = cpuid.cpuid_r(_processors(description["processor"])).encode()
         cpus = _cpus(description, files["cpuid.txt"])
         packages = 1 + max(cpu.place.package for cpu in cpus)
-        hops = package_hops(packages, description.get("interconnect", {}).get("links", []))
+        chip = _mesh(description)
+        links = [*description.get("interconnect", {}).get("links", []), *(mesh.links(chip) if chip else [])]
+        hops = package_hops(packages + (len(chip.tiles) if chip else 0), links)
         if "acpi" in description:
             files["acpi.txt"] = acpi.acpidump(_tables(description, cpus, hops)).encode()
         if "pci" in description:
             files["pci.txt"] = pci.lspci_text(_functions(description, packages, len(cpus) // packages)).encode()
         if "latency" in description:
-            files["latency.csv"] = _latencies(description["latency"], cpus, hops).encode()
+            places = [*(cpu.place for cpu in cpus), *(mesh.places(chip) if chip else [])]
+            files["latency.csv"] = _latencies(description["latency"], places, hops).encode()
     if description.keys() & {"mesh", "costs", "clocks"}:
         files["facts.pl"] = _facts(description, cpus).encode()
     return files
@@ -109,23 +112,29 @@ def _facts(description: Description, cpus: list[_Cpu]) -> str:
             "Dies, which no CPUID leaf of this processor tells.",
             [fact("cpu_die", number, cpu.place.die) for number, cpu in enumerate(cpus) if cpu.place.die >= 0],
         ),
-        apriori.Paragraph(
-            "PCI roots, by the package that they hang off.",
-            [
-                fact("rootcomplex_addr", package, compound("addr", *address))
-                for package, address in description.get("pci", {}).get("roots", [])
-            ],
-        ),
     ]
-    if "mesh" in description:
-        stated = dict(description["mesh"])
-        stated["caches"] = {name: mesh.MeshCache(**cache) for name, cache in stated["caches"].items()}
-        paragraphs += mesh.paragraphs(mesh.Mesh(**stated))
-        host = [fact("cpu_node", number, cpu.place.node) for number, cpu in enumerate(cpus)]
-        paragraphs.append(apriori.Paragraph("The host's cores are a NUMA node of their own.", host))
+    if any(group.get("cores_a_module", 1) > 1 for group in description.get("processor", {}).get("groups", ())):
+        modules = [fact("cpu_cluster", number, cpu.place.l2) for number, cpu in enumerate(cpus)]
+        paragraphs.append(apriori.Paragraph("Clusters of cores, by the L2 that they share, as Linux sees them.", modules))
+    chip = _mesh(description)
+    if "memory" in description and "distance_local" not in description.get("acpi", {}):
+        nodes = sorted({cpu.place.node for cpu in cpus})
+        memory = [fact("node_memory", node, description["memory"]["node_bytes"]) for node in nodes]
+        placed = [fact("cpu_node", number, cpu.place.node) for number, cpu in enumerate(cpus)] if chip else []
+        paragraphs.append(apriori.Paragraph("Memory, of which no table of the firmware tells.", [*memory, *placed]))
+    if chip:
+        paragraphs += mesh.paragraphs(chip)
     costs = apriori.costs(description.get("costs", {}))
     title = "A priori facts, made of machine.toml, which has the source of each figure."
     return apriori.facts_pl(title, [*paragraphs, apriori.Paragraph("What mechanisms cost.", costs)])
+
+
+def _mesh(description: Description) -> mesh.Mesh | None:
+    if "mesh" not in description:
+        return None
+    stated = dict(description["mesh"])
+    stated["caches"] = {name: mesh.MeshCache(**cache) for name, cache in stated["caches"].items()}
+    return mesh.Mesh(**stated)
 
 
 def _clocks(description: Description, cpus: list[_Cpu]) -> Iterator[Fact]:
@@ -275,18 +284,19 @@ def _function(stated: Description) -> pci.PciFunction:
         bus, device, function, vendor_id, device_id, stated["class_code"], stated.get("revision", 0),
         bars=tuple(pci.Bar(**bar) for bar in stated.get("bars", ())), bridge=bridge,
         capabilities=tuple(capabilities), interrupt_pin=stated.get("interrupt_pin", 0), irq=stated.get("irq"),
+        numa_node=stated.get("numa_node"),
         class_name=class_name, vendor_name=vendor_name, device_name=device_name,
     )
 
 
-def _latencies(stated: Description, cpus: list[_Cpu], hops: list[list[int]]) -> str:
+def _latencies(stated: Description, places: list[latency.CorePlace], hops: list[list[int]]) -> str:
     """The latency table: by pairs, or in a machine of equal packages by `shared` and `hops`."""
     if "pairs" in stated:
         pairs = [latency.Pairs(**each) for each in stated["pairs"]]
     else:
         by_hops = enumerate([stated["shared"], *stated["hops"]])
         pairs = [latency.Pairs(each, hops=links) for links, each in by_hops]
-    return latency.latency_csv([cpu.place for cpu in cpus], pairs, stated["unit"], hops)
+    return latency.latency_csv(places, pairs, stated["unit"], hops)
 
 
 def main(folders: list[str]) -> None:

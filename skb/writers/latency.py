@@ -34,14 +34,16 @@ class CorePlace:
 class Pairs:
     """One-way latency of the pairs of cores that are so related; of several that hold the first counts.
 
-    `same`: they share that part of the machine. `kinds`: their two kinds, in either order. `hops`: so many
-    links lie between their packages. All that is stated must hold.
+    `same`: they share that part of the machine. `kinds`: those of the sender and of the receiver. `hops`: so
+    many links lie between their packages. All that is stated must hold. Each link after the first takes
+    `next_hop` more.
     """
 
     latency: float
     same: str | None = None
     kinds: Sequence[str] | None = None
     hops: int | None = None
+    next_hop: float = 0
 
     def __post_init__(self) -> None:
         if self.same is not None and self.same not in _SAME:
@@ -77,8 +79,8 @@ def _latency(one: CorePlace, other: CorePlace, pairs: Sequence[Pairs], links: in
     for each in pairs:
         if (
             (each.same is None or _SAME[each.same](one, other))
-            and (each.kinds is None or sorted(each.kinds) == sorted((one.kind, other.kind)))
+            and (each.kinds is None or tuple(each.kinds) == (one.kind, other.kind))
             and (each.hops is None or each.hops == links)
         ):
-            return each.latency
+            return each.latency + each.next_hop * max(links - 1, 0)
     raise LatencyError(f"latency.pairs: none holds of cores {one} and {other}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from skb.facts import Fact, Text, compound, fact
 from skb.writers.apriori import Paragraph
+from skb.writers.latency import CorePlace
 
 
 class MeshError(ValueError):
@@ -116,15 +117,37 @@ class Mesh:
 _CACHES = {"l1d": (1, "data"), "l1i": (1, "instr"), "l2": (2, "unified")}
 
 
+def links(mesh: Mesh) -> list[tuple[int, int]]:
+    """Packages that are linked: the host's with the tile it reaches, tiles with their neighbours."""
+    column, row = mesh.host_tile
+    base = mesh.first_package
+    entry = base + row * mesh.columns + column
+    found = [(package, entry) for package in mesh.host_packages]
+    for tile in mesh.tiles:
+        near = (other for other in (tile + 1, tile + mesh.columns) if other in mesh.tiles)
+        found += [(base + tile, base + other) for other in near if mesh.hops(tile, other) == 1]
+    return found
+
+
+def places(mesh: Mesh) -> list[CorePlace]:
+    """Where the cores are, for their latencies; their kind is their architecture."""
+    return [
+        CorePlace(
+            package=mesh.first_package + mesh.tile_of(core),
+            core=(core - mesh.first_core) % mesh.cores_a_tile,
+            l2=-1,
+            l3=-1,
+            die=-1,
+            node=mesh.first_node + mesh.controller_of(mesh.tile_of(core)),
+            kind=mesh.architecture,
+        )
+        for core in mesh.cores
+    ]
+
+
 def paragraphs(mesh: Mesh) -> list[Paragraph]:
     """The facts of the mesh, its cores and its memory, for facts.pl."""
     base = mesh.first_package
-    links = [
-        fact("ht_link", base + tile, base + other)
-        for tile in mesh.tiles
-        for other in (tile + 1, tile + mesh.columns)
-        if other in mesh.tiles and mesh.hops(tile, other) == 1
-    ]
     return [
         *_host(mesh),
         Paragraph(
@@ -132,7 +155,7 @@ def paragraphs(mesh: Mesh) -> list[Paragraph]:
             [
                 fact("mesh_clock", mesh.mesh_clock_hz),
                 *(fact("tile", base + tile, *mesh.place(tile)) for tile in mesh.tiles),
-                *links,
+                *(fact("ht_link", *link) for link in links(mesh) if link[0] not in mesh.host_packages),
             ],
         ),
         Paragraph(
@@ -158,9 +181,7 @@ def paragraphs(mesh: Mesh) -> list[Paragraph]:
 
 def _host(mesh: Mesh) -> Iterator[Paragraph]:
     """The card that the chip is on: its link to the host, and its cores."""
-    column, row = mesh.host_tile
-    tile = mesh.first_package + row * mesh.columns + column
-    facts = [fact("ht_link", package, tile) for package in mesh.host_packages]
+    facts = [fact("ht_link", *link) for link in links(mesh) if link[0] in mesh.host_packages]
     if mesh.device:
         facts += [fact("device_core", compound("addr", *mesh.device), core) for core in mesh.cores]
     if facts:
