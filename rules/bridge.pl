@@ -7,9 +7,10 @@
 :- use_module(library(lists)).
 :- use_module(library(apply)).
 :- use_module(library(readutil)).
-:- use_module(library(sandbox)).
 :- use_module(library(http/json)).
 :- use_module(library(isub)).
+:- use_module(lint, [check_rules/4]).
+:- use_module(safety, [must_be_safe/2, must_touch_nothing/2]).
 
 /** <module> The Prolog half of the crossing between Python and Prolog (skb/engine.py is the other)
 
@@ -63,7 +64,7 @@ answers(Text, BindingsText, Limit, Inferences, ModuleText, Boxed, Result) :-
     include(shown, Names, Asked),
     bind(BindingsText, Names, Asked, Shown),
     (   Boxed =:= 1
-    ->  safe_goal(Module:Goal)
+    ->  must_touch_nothing(Module, Goal)
     ;   true
     ),
     % one solution is the common question: it needs no findall
@@ -304,10 +305,25 @@ visible(Name, Arity) :-
 
 %!  consult_file(+File, +Module, +Sandboxed, +Text, -Notes) is det.
 %
-%   Load Text, which is what File says, into Module; Notes is a list of note(File, Line, Severity, Text)
-%   of everything that was wrong with it.
+%   Load Text, which is what File says, into Module; Notes is a list of note(File, Line, Severity, Text) of everything
+%   that is wrong with it. Of a file that is Sandboxed nothing is loaded if there is an error in it.
 
 consult_file(File, Module, Sandboxed, Text, Notes) :-
+    (   Sandboxed == true
+    ->  check_rules(File, Text, rules, Notes0),
+        (   memberchk(note(_, _, error, _), Notes0)
+        ->  Notes = Notes0
+        ;   trial(File, Text, Trial),
+            memberchk(note(_, _, error, _), Trial)
+        ->  append(Notes0, Trial, Notes)
+        ;   load_text(File, Module, Sandboxed, Text, _),
+            set_module(Module:program_space(20000000)),
+            Notes = Notes0
+        )
+    ;   load_text(File, Module, Sandboxed, Text, Notes)
+    ).
+
+load_text(File, Module, Sandboxed, Text, Notes) :-
     retractall(note(_, _, _, _)),
     visible_from_goals(Module),
     setup_call_cleanup(
@@ -316,6 +332,27 @@ consult_file(File, Module, Sandboxed, Text, Notes) :-
               Ball, print_message(error, Ball)),
         ( retractall(collecting), close(In) )),
     findall(note(F, L, S, T), retract(note(F, L, S, T)), Notes).
+
+%   trial(+File, +Text, -Errors): what the sandbox says of Text once it is loaded, somewhere else.
+
+trial(File, Text, Errors) :-
+    Module = trial_of_rules,
+    setup_call_cleanup(
+        load_text(Module, Module, true, Text, Notes),
+        findall(note(File, Line, error, Said), unsafe(Module, Line, Said), Unsafe),
+        ( unload_file(Module), delete_import_module(skb, Module) )),
+    findall(note(File, Line, error, Said), member(note(_, Line, error, Said), Notes), Wrong),
+    append(Wrong, Unsafe, Errors).
+
+unsafe(Module, Line, Said) :-
+    predicate_property(Module:Head, number_of_clauses(_)),
+    \+ predicate_property(Module:Head, imported_from(_)),
+    catch(( must_be_safe(Module, [Head]), fail ), Ball, true),
+    (   predicate_property(Module:Head, line_count(Line0))
+    ->  Line = Line0
+    ;   Line = 1
+    ),
+    error_text(Ball, _, Said).
 
 :- multifile user:message_hook/3.
 

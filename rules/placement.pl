@@ -5,11 +5,13 @@
             release/1,                  % +Domain
             change_phase/2,             % +Domain, +Phase
             explain/2,                  % +Domain, -Reasons
+            trial/2,                    % +Policy, -Trials
             rehearse/0
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
 :- use_module(library(pairs)).
+:- use_module(library(aggregate)).
 :- use_module(store).
 :- use_module(topology).
 :- use_module(costs).
@@ -83,6 +85,36 @@ request(Policy, Domain, Dispatchers, Cores, Text, Coordinator, answer(Manifest, 
                 )),
     statistics(inferences, After),
     Inferences is After - Before.
+
+%!  trial(+Policy, -Trials:list) is det.
+%
+%   What Policy would do with some requests, one after the other on a machine without domains: Trials has a
+%   trial(Request, Outcome) for each, Request in words, Outcome placed(Cores, Cost) or refused(Text).
+
+trial(Policy, Trials) :-
+    aggregate_all(count, core(_), Cores),
+    findall(trial(Request, Outcome),
+            ( member(Request-Dispatchers-Text,
+                     [ "1 dispatcher"-1-none, "4 dispatchers"-4-none,
+                       "gang of 4, 20 of 80 ms"-4-"G 20 80 80\n", "one a core"-Cores-none
+                     ]),
+              outcome(Policy, Dispatchers, Text, Outcome)
+            ),
+            Trials).
+
+outcome(Policy, Dispatchers, Text, Outcome) :-
+    catch(( request(Policy, 1, Dispatchers, any, Text, 0, answer(_, _, placement(_, Cost, Assignments, _))),
+            findall(Core, member(assignment(_, Core, _), Assignments), Cores),
+            Outcome = placed(Cores, Cost),
+            release(1)
+          ),
+          error(Formal, _),
+          ( in_words(error(Formal, _), Said), Outcome = refused(Said) )).
+
+in_words(Error, Text) :-
+    '$messages':translate_message(Error, Lines, []),
+    with_output_to(string(Text0), print_message_lines(current_output, '', Lines)),
+    split_string(Text0, "", "\n ", [Text]).
 
 must_be_new(Domain) :-
     (   facts:allocation(Domain, _, _)

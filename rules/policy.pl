@@ -5,6 +5,7 @@
             load_policy/2,              % +File, -Name
             load_policy/3,              % +File, -Name, -Warnings
             load_shipped/0,
+            policy_file/2,              % +Name, -File
             use_policy/1,               % +Name
             policy_in_use/1,            % -Name
             policy_shortage/2,          % +Name, -Shortage
@@ -219,15 +220,28 @@ shipped_folder(Folder) :-
 %   Placements are decided by that policy from now on.
 
 use_policy(Name) :-
-    (   known(Name, _, _)
-    ->  retractall(in_use(_)),
-        assertz(in_use(Name))
+    must_be_known(Name, _),
+    retractall(in_use(_)),
+    assertz(in_use(Name)).
+
+must_be_known(Name, Module) :-
+    (   known(Name, _, Module)
+    ->  true
     ;   policies(Policies),
         findall(Each, member(policy(Each, _), Policies), Names),
         atomic_list_concat(Names, ', ', Known),
         format(string(Text), "no policy ~w; there are ~w", [Name, Known]),
         throw(error(policy_error(Text), _))
     ).
+
+%!  policy_file(+Name, -File) is det.
+%
+%   That policy is written in File.
+
+policy_file(Name, File) :-
+    must_be_known(Name, Module),
+    source_file_property(File, load_context(Module, _, _)),
+    !.
 
 %!  policy_in_use(-Name) is det.
 %

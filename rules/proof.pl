@@ -4,9 +4,9 @@
             proof_of_question/2         % +Text, -Proof
           ]).
 :- use_module(library(lists)).
-:- use_module(library(sandbox), [safe_goal/1]).
 :- use_module(vocabulary).
 :- use_module(store).
+:- use_module(safety, [must_touch_nothing/2]).
 :- use_module(bridge, [read_goal/4]).
 
 /** <module> Why something is concluded
@@ -34,8 +34,8 @@ A proof is node(Kind, Goal, Source, Proofs):
 %   @error permission_error(call, sandboxed, _)
 
 proof(Goal, Proof) :-
-    safe_goal(Goal),
     strip_module(Goal, Module, Plain),
+    must_touch_nothing(Module, Plain),
     prove(Plain, Module, shown, Proofs),
     (   Proofs = [Proof0]
     ->  Proof = Proof0
@@ -48,6 +48,7 @@ proof(Goal, Proof) :-
 
 proof_of_question(Text, Proof) :-
     read_goal(Text, skb, Goal, _),
+    must_touch_nothing(skb, Goal),
     proof(skb:Goal, Proof).
 
 %   prove(+Goal, +Module, +Where, -Proofs): Where is `shown` in users' goals and rules, `hidden` within ours.

@@ -1,6 +1,8 @@
 :- encoding(utf8).
 :- module(safety,
-          [ must_be_safe/2              % +Module, +Heads
+          [ must_touch_nothing/2,       % +Module, +Goal
+            must_be_safe/2,             % +Module, +Heads
+            forbidden/1                 % ?Name
           ]).
 :- use_module(library(lists)).
 :- use_module(library(occurs), [sub_term/2]).
@@ -21,8 +23,9 @@
 
 They may look at facts, conclude, and compute; they may not touch files, processes, other modules or the facts
 themselves. library(sandbox) follows every call that can be reached from an entry point. The vocabulary is
-declared safe as a whole, for it only looks things up. What catches exceptions is not let in: it could
-catch the one that stops a runaway.
+declared safe as a whole, for it only looks things up. Some of what library(sandbox) lets in is kept out by name:
+what changes a module's clauses (a policy's own, or, named with its module, one of ours), what loads, what prints by way
+of messages, and what catches exceptions, for it could catch the one that stops a runaway.
 */
 
 :- multifile sandbox:safe_primitive/1.
@@ -47,39 +50,72 @@ may_call(admission, utilisation(_, _)).
 
 safe_vocabulary.
 
+%!  must_touch_nothing(+Module, +Goal) is det.
+%
+%   Goal, called in Module, concludes and computes, whatever its variables are.
+%
+%   @error permission_error(call, sandboxed, Called) and others of library(sandbox)
+
+must_touch_nothing(Module, Goal) :-
+    must_name_nothing_forbidden(Goal),
+    safe_goal(Module:Goal).
+
+must_name_nothing_forbidden(Term) :-
+    (   sub_term(Called, Term),
+        nonvar(Called),
+        kept_out(Called)
+    ->  throw(error(permission_error(call, sandboxed, Called), _))
+    ;   true
+    ).
+
+kept_out(Module:Called) :-
+    atom(Module),
+    callable(Called),
+    current_module(Module).
+kept_out(Called) :-
+    callable(Called),
+    functor(Called, Name, _),
+    forbidden(Name).
+
+%!  forbidden(?Name) is nondet.
+%
+%   Nothing of that name may be called, or handed over to be called, whatever its arguments.
+
+forbidden(assert).
+forbidden(asserta).
+forbidden(assertz).
+forbidden(retract).
+forbidden(retractall).
+forbidden(abolish).
+forbidden(@).
+forbidden(use_module).
+forbidden(ensure_loaded).
+forbidden(load_files).
+forbidden(consult).
+forbidden(print_message).
+forbidden(print_message_lines).
+forbidden(message_to_codes).
+forbidden(catch).
+forbidden(catch_with_backtrace).
+forbidden(setup_call_cleanup).
+forbidden(setup_call_catcher_cleanup).
+forbidden(call_cleanup).
+
 %!  must_be_safe(+Module, +Heads) is det.
 %
 %   What Module defines may be called through any of Heads.
 %
-%   @error permission_error(call, sandboxed, Goal) and others of library(sandbox)
-%   @error unsafe_rule(Name/Arity, Called)
+%   @error permission_error(call, sandboxed, Called) and others of library(sandbox)
 
 must_be_safe(Module, Heads) :-
-    forall(( member(Head, Heads), defined_in(Module, Head) ),
-           safe_goal(Module:Head)),
     forall(( predicate_property(Module:Head, number_of_clauses(_)),
              \+ predicate_property(Module:Head, imported_from(_)),
-             clause(Module:Head, Body),
-             sub_term(Called, Body),
-             callable(Called),
-             catches(Called)
+             clause(Module:Head, Body)
            ),
-           ( functor(Head, Name, Arity),
-             functor(Called, What, WhatArity),
-             throw(error(unsafe_rule(Name/Arity, What/WhatArity), _))
-           )).
+           must_name_nothing_forbidden(Body)),
+    forall(( member(Head, Heads), defined_in(Module, Head) ),
+           safe_goal(Module:Head)).
 
 defined_in(Module, Head) :-
     predicate_property(Module:Head, number_of_clauses(_)),
     \+ predicate_property(Module:Head, imported_from(_)).
-
-catches(catch(_, _, _)).
-catches(catch_with_backtrace(_, _, _)).
-catches(setup_call_cleanup(_, _, _)).
-catches(setup_call_catcher_cleanup(_, _, _, _)).
-catches(call_cleanup(_, _)).
-
-:- multifile prolog:error_message//1.
-
-prolog:error_message(unsafe_rule(Rule, Called)) -->
-    [ '~q calls ~q, which a rule may not: it could not be stopped'-[Rule, Called] ].

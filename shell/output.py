@@ -79,13 +79,18 @@ class Printer:
         else:
             sys.stdout.write(plain_table(table))
 
-    def error(self, command: str, where: str, message: str) -> None:
-        """Print why a command failed: `where: command: message`, one line, on standard error."""
+    def error(self, command: str, where: str, message: str, notes: Sequence[str] = ()) -> None:
+        """Print why a command failed: `where: command: message`, one line, on standard error.
+
+        `notes` go before it, a line each: all that is wrong with a file, as a compiler says it.
+        """
         message = printable(" ".join(message.split()))
         if self.as_json:
-            print(json.dumps({"command": command, "ok": False, "error": message, "where": where}), flush=True)
+            said = {"command": command, "ok": False, "error": message, "where": where}
+            print(json.dumps({**said, "notes": list(notes)} if notes else said), flush=True)
         place = ": ".join(part for part in (where, printable(command), message) if part)
-        print(f"\x1b[31m{place}\x1b[0m" if self._red else place, file=sys.stderr, flush=True)
+        for line in (*map(printable, notes), place):
+            print(f"\x1b[31m{line}\x1b[0m" if self._red else line, file=sys.stderr, flush=True)
 
     def stopped(self, command: str, where: str, message: str) -> None:
         """A command failed because of one that has been reported: with JSON it has an object all the same."""

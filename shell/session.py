@@ -16,7 +16,7 @@ from shell.errors import ShellError, TextError
 from shell.output import Printer, Result
 from shell.registry import resolve
 from skb import machine
-from skb.engine import SkbError
+from skb.engine import RulesRejected, SkbError
 from skb.knowledge import KnowledgeBase
 from skb.readers import DumpError
 
@@ -85,6 +85,8 @@ class Session:
         except RecursionError:
             # Python's readers and writers of JSON recurse; a term of thousands of levels is beyond them.
             return self._failed(name, where, "the answer is nested too deeply to be shown; ask for a part of it")
+        except RulesRejected as error:
+            return self._failed(name, where, str(error), [str(note) for note in error.notes])
         except FAILURES as error:
             return self._failed(name, where, str(error))
         except Exception as error:
@@ -92,8 +94,8 @@ class Session:
             raise
         return None
 
-    def _failed(self, name: str, where: str, message: str) -> str:
-        self.printer.error(name, where, message)
+    def _failed(self, name: str, where: str, message: str, notes: Sequence[str] = ()) -> str:
+        self.printer.error(name, where, message, notes)
         return f"{where}: {name}: {message}"
 
     def run_text(self, text: str | Iterable[str], place: Place) -> None:

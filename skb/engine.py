@@ -18,7 +18,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,15 @@ class RuleError(SkbError):
 
 class LimitExceeded(RuleError):
     """A goal was stopped by its limit."""
+
+
+class RulesRejected(SkbError):
+    """A file of rules with errors in it: nothing was loaded. `notes` says all that is wrong with it."""
+
+    def __init__(self, path: Path, notes: Sequence[Note]) -> None:
+        errors = sum(note.severity == "error" for note in notes)
+        super().__init__(f"{path}: {errors} error{'s' if errors > 1 else ''}; nothing was loaded")
+        self.notes = tuple(notes)
 
 
 class Cancelled(RuleError):
@@ -146,21 +155,25 @@ class Engine:
         )
 
     def consult(self, path: Path, module: str, sandboxed: bool = True) -> tuple[Note, ...]:
-        """Load a user's file into a module; everything that is wrong with it comes back."""
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise SkbError(f"{path}: not UTF-8 text") from None
-        except OSError as error:
-            raise SkbError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
+        """Load a user's file into a module; everything that is wrong with it comes back.
+
+        Of a sandboxed file nothing is loaded if there is an error in it.
+        """
         found = self.once(
             "bridge:consult_file(File, Module, Sandboxed, Text, Notes)",
             {"File": str(path), "Module": module, "Sandboxed": "true" if sandboxed else "false",
-             "Text": Text(text)},
+             "Text": Text(_text(path))},
             seconds=SECONDS,
         )
-        notes = found["Notes"] if found else []
-        return tuple(Note(str(n.args[0]) or str(path), n.args[1], n.args[2], str(n.args[3])) for n in notes)
+        return _notes(found, path)
+
+    def check(self, path: Path, kind: str) -> tuple[Note, ...]:
+        """All that is wrong with a file of rules (`kind` is `rules`) or a policy (`policy`); nothing is loaded."""
+        found = self.once(
+            "lint:check_rules(File, Text, Kind, Notes)", {"File": str(path), "Text": Text(_text(path)), "Kind": kind},
+            seconds=SECONDS,
+        )
+        return _notes(found, path)
 
     # -- the crossing ------------------------------------------------------------------------------
 
@@ -348,6 +361,20 @@ _TAKE_SIGNALS = "forall(between(1, 1000, X), succ(X, _)) ."  # long enough for P
 _ERRORS = {"limit": LimitExceeded, "cancelled": Cancelled}
 _EXIT = sys.exit
 _SYMBOLS = "#$&*+-./:<=>?@^~\\"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SkbError(f"{path}: not UTF-8 text") from None
+    except OSError as error:
+        raise SkbError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
+
+
+def _notes(found: dict[str, Any] | None, path: Path) -> tuple[Note, ...]:
+    notes = found["Notes"] if found else []
+    return tuple(Note(str(n.args[0]) or str(path), n.args[1], n.args[2], str(n.args[3])) for n in notes)
 
 
 def _checked(reply: list[Any]) -> Reply:

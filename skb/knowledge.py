@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skb.engine import Engine, Literal, Note, Reply, SkbError, goal_text
+from skb.engine import Engine, Literal, Note, Reply, RulesRejected, SkbError, goal_text
 from skb.facts import Compound, Fact, Term, Text, to_prolog, to_prolog_list
 
 USER_RULES = "user_rules"
@@ -106,8 +106,11 @@ class KnowledgeBase:
         return self.engine.once(f"store:{predicate}(({fact}\n))") is not None
 
     def consult(self, path: Path) -> tuple[Note, ...]:
-        """Load a file of the user's rules, sandboxed; notes say what is wrong with it."""
-        return self.engine.consult(path, USER_RULES)
+        """Load a file of the user's rules, sandboxed; warnings come back. RulesRejected if it has errors."""
+        notes = self.engine.consult(path, USER_RULES)
+        if any(note.severity == "error" for note in notes):
+            raise RulesRejected(path, notes)
+        return notes
 
     def facts(self, name: str, arity: int | None = None) -> list[tuple[tuple[Any, ...], str]]:
         """The facts of that name: their arguments and their source."""

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skb.engine import LimitExceeded, RuleError, SkbError
-from skb.facts import Compound, Term, Text
+from skb.engine import LimitExceeded, RuleError, RulesRejected, SkbError
+from skb.facts import Compound, Term, Text, to_prolog
 from skb.knowledge import KnowledgeBase
+from skb.machine import Machine
 
 DECISION_INFERENCES = 500_000_000
 """What a decision may take: 64 dispatchers on 256 cores take about a thousandth of it."""
@@ -110,6 +111,16 @@ class Reason:
     same_gang: int
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of a request: the cores of its dispatchers, in their order, and the cost; or why it was refused."""
+
+    request: str
+    cores: tuple[int, ...]
+    cost: float
+    refused: str
+
+
 class PlacementController:
     """Places domains on the cores of the machine that `kb` holds, by the rules of a policy."""
 
@@ -178,11 +189,28 @@ class PlacementController:
     def load(self, path: Path) -> tuple[str, tuple[str, ...]]:
         """Load a policy from a user's file: its name, and warnings (file:line: what).
 
-        PlacementError, and no policy of that name, where the file cannot be read, is wrong, or does what
-        rules may not.
+        RulesRejected, and nothing has changed, where there are errors in the file; PlacementError, and no policy of
+        that name, where it does what rules may not.
         """
-        found = self._decide("policy:load_policy(File, Name, Warnings)", {"File": str(path.absolute())})
-        return found["Name"], tuple(str(warning) for warning in found["Warnings"])
+        notes = self._kb.engine.check(path, "policy")
+        if any(note.severity == "error" for note in notes):
+            raise RulesRejected(path, notes)
+        found = self._decide("policy:load_policy(File, Name, _)", {"File": str(path.absolute())})
+        return found["Name"], tuple(map(str, notes))
+
+    def file(self, policy: str) -> Path:
+        """The file that a policy is written in; PlacementError if there is none of that name."""
+        return Path(self._decide("policy:policy_file(Name, File)", {"Name": policy})["File"])
+
+    def trial(self, policy: str, machine: Machine) -> tuple[Trial, ...]:
+        """What a policy would do with some requests on a machine, by itself; nothing changes."""
+        found = self._kb.supposing(
+            machine.facts, machine.apriori, f"{machine.path}/facts.pl",
+            f"placement:trial({to_prolog(policy)}, Trials)",
+        )
+        if found is None:
+            raise PlacementError(f"policy {policy}: the rules gave no answer for {machine.name}")
+        return tuple(_trial(each) for each in found["Trials"])
 
     def _decide(self, goal: str, bind: Mapping[str, Term], manifest_name: str = "manifest") -> dict[str, Any]:
         try:
@@ -212,6 +240,16 @@ def _parameters(term: Compound) -> Parameters:
             wcet, period, deadline, release = numbers
             return Hard(wcet, period, deadline, release, term.name == "gang")
     raise PlacementError(f"the rules gave parameters of no known kind: {term.name}")
+
+
+def _trial(term: Compound) -> Trial:
+    request, outcome = term.args
+    assert isinstance(outcome, Compound)
+    if outcome.name == "refused":
+        return Trial(str(request), (), 0.0, str(outcome.args[0]))
+    cores, cost = outcome.args
+    assert isinstance(cores, list) and isinstance(cost, int | float)
+    return Trial(str(request), tuple(core for core in cores if isinstance(core, int)), float(cost), "")
 
 
 def _reason(term: Compound) -> Reason:

@@ -98,9 +98,6 @@ def consult(session: Session, file: str) -> Result:
     path = session.file(file)
     read_text(path)  # what is no text is refused here, with its line
     notes = session.kb.consult(path)
-    errors = [note for note in notes if note.severity == "error"]
-    if errors:
-        raise ShellError("; ".join(str(note) for note in errors))
     return Result([str(note) for note in notes], remark="\n".join(str(note) for note in notes))
 
 

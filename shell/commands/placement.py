@@ -14,7 +14,8 @@ from shell.commands.knowledge import shown
 from shell.errors import ShellError
 from shell.output import Result, Table
 from shell.registry import command
-from shell.session import Session
+from shell.session import Session, read_text
+from skb import machine as machines
 from skb.knowledge import Proof
 from skb.placement import Reason
 
@@ -34,6 +35,48 @@ def policy_use(session: Session, name: str) -> Result:
     session.kernel.controller.use(name)
     session.policy = name
     return Result({"policy": name}, f"{name} decides from now on")
+
+
+@command("policy load", group="placement", summary="load a policy of your own, checked and sandboxed",
+         example="policy load near.pl")
+@click.argument("file")
+def policy_load(session: Session, file: str) -> Result:
+    """It is known by the name in its first line from then on, and decides after `policy use NAME`. If there is an
+    error in it, all of them are listed and nothing changes.
+    """
+    name, warnings = session.kernel.controller.load(session.file(file))
+    return Result({"policy": name, "warnings": list(warnings)}, f"policy use {name} lets it decide",
+                  "\n".join(warnings))
+
+
+@command("policy show", group="placement", summary="the rules of a policy", example="policy show near")
+@click.argument("name", metavar="POLICY")
+def policy_show(session: Session, name: str) -> Result:
+    path = session.kernel.controller.file(name)
+    text = read_text(path)
+    return Result({"policy": name, "file": str(path), "text": text}, text)
+
+
+@command("policy check", group="placement", summary="what a policy would do with some requests on each machine",
+         example="policy check near")
+@click.argument("name", metavar="POLICY|FILE")
+def policy_check(session: Session, name: str) -> Result:
+    """A FILE is loaded first, as `policy load` does. Each request is alone on a machine where nothing else runs."""
+    controller = session.kernel.controller
+    if name not in {policy.name for policy in controller.policies()} and (name.endswith(".pl") or "/" in name):
+        name, warnings = controller.load(session.file(name))
+    else:
+        warnings = ()
+        controller.file(name)
+    rows, data = [], []
+    for info in machines.list_machines():
+        for trial in controller.trial(name, machines.read(info.path)):
+            outcome = trial.refused or arguments.ranges(trial.cores)
+            rows.append((info.name, trial.request, outcome, "" if trial.refused else f"{trial.cost:g}"))
+            data.append({"machine": info.name, "request": trial.request, "cores": list(trial.cores),
+                         "cost": None if trial.refused else trial.cost, "refused": trial.refused or None})
+    return Result(data, Table(("machine", "request", "cores", "cost"), rows, frozenset(("cost",))),
+                  "\n".join(warnings))
 
 
 @command("explain", group="placement", summary="why a domain's dispatchers are where they are, or why a goal holds",

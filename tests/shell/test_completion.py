@@ -48,7 +48,7 @@ def offered(text: str) -> list[str]:
         ("spawn -c 0,3", ["spawn -c 0,3"]),
         ("oncore 3 barr", ["oncore 3 barrier"]),
         ("kill ", ["kill barrier", "kill db"]),
-        ("policy ", ["policy list", "policy use"]),
+        ("policy l", ["policy list", "policy load"]),
         ("policy use ", ["policy use near"]),
         ("machine show amd-4", ["machine show amd-4x4"]),
         ("facts core_", ["facts core_type"]),
