@@ -97,12 +97,12 @@ def import_machine(
             "a MADT (acpi), or corename/3 in facts.pl"
         )
     in_file = view["Apriori"] - 1  # machine/1 is ours
+    if clock_hz and view["ClockStated"]:
+        raise MachineError(f"{apriori_name}: states cpu_clock/2 already; leave out --clock, or those facts")
     added = _what_is_missing(view, read, clock_hz, remarks)
     if added:
         apriori = f"{apriori.rstrip()}\n\n{added}" if apriori.strip() else added
         view = _view(kb, facts, apriori, apriori_name)
-        if clock_hz and view["Clocks"] != [clock_hz]:
-            raise MachineError(f"{apriori_name}: states cpu_clock/2 too; leave out --clock, or the facts")
     files = {path: data for dump, _ in read for path, data in dump.files.items()}
     if apriori:
         files["facts.pl"] = apriori.encode()
@@ -225,6 +225,7 @@ _VIEW = (
     "findall(F, (vocabulary:declared(Name, Arity, fact, _, _, _), functor(F, Name, Arity), "
     "            store:fact_source(F, a_priori)), Stated), length(Stated, Apriori), "
     "findall(C-A, apic_of(C, A), Apics), "
+    "findall(C, store:fact_source(cpu_clock(C, _), a_priori), ClockStated), "
     # what one source does not know, another may; that is none
     "findall(x, (contradiction(A, _, B, _), "
     "            once((arg(I, A, X), arg(I, B, Y), X \\== Y, X \\== unknown, Y \\== unknown))), Xs), "

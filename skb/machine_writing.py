@@ -8,6 +8,7 @@ was to be replaced is still there.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 from skb import machine
 from skb.machine import MachineError
 
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 _STALE_SECONDS = 3600.0
 """No import takes so long: what is older was left behind by one that was killed."""
 
@@ -55,12 +57,14 @@ def write_machine(folder: Path, files: Mapping[str, bytes], replace: bool) -> No
 
 
 def _put(staged: str, folder: Path, replace: bool) -> None:
-    """Rename the new machine into its place; what it replaces is back there if that fails."""
+    """Rename the new machine into its place, what it replaces out of it; of two renames both happen or none."""
     if not os.path.lexists(folder):
         os.rename(staged, folder)
         return
     if not replace:
         raise taken(folder)
+    if _exchange(staged, folder):
+        return  # what it replaced is removed as what was staged
     old = tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
     try:
         os.rename(folder, f"{old}/{folder.name}")
@@ -73,6 +77,16 @@ def _put(staged: str, folder: Path, replace: bool) -> None:
     finally:
         if os.path.lexists(folder):
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(one: str, other: Path) -> bool:
+    """Exchange two folders in one step (Linux, renameat2(2)); False where the system cannot."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    return bool(
+        renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)) == 0
+    )
 
 
 def _flush(folder: Path) -> None:
