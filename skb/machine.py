@@ -55,7 +55,7 @@ class Machine:
 def user_machines() -> Path:
     """Where imported machines live: the user's data folder (XDG)."""
     data = os.environ.get("XDG_DATA_HOME", "")
-    home = Path(data) if os.path.isabs(data) else Path("~/.local/share").expanduser()  # relative ones do not count
+    home = Path(data) if os.path.isabs(data) else Path(os.path.expanduser("~/.local/share"))  # relative: not obeyed
     return home / "pilotfish" / "machines"
 
 
@@ -78,8 +78,8 @@ def find(name: str) -> Path:
     known = {info.name: info.path for info in list_machines()}
     if name in known:
         return known[name]
-    path = Path(name).expanduser()
-    if os.path.isdir(path):  # unlike is_dir, no error where a name is too long or a folder closed
+    path = Path(os.path.expanduser(name))
+    if name and os.path.isdir(path):  # unlike is_dir no error where a name is too long or a folder closed
         return path
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}, or give a folder's path"

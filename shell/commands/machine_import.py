@@ -80,7 +80,7 @@ def _path(text: str, session: Session) -> Path:
     """A path from the current folder, else from beside the batch file."""
     if not text:
         raise ShellError("an empty PATH; '.' is the current folder")
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     beside = session.places[-1].folder if session.places else None
     if beside is not None and not os.path.exists(path) and os.path.exists(beside / path):
         return beside / path
