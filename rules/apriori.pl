@@ -2,9 +2,12 @@
 :- module(apriori,
           [ load_machine/3,             % +Said, +File, +Text
             supposing_machine/4,        % +Said, +File, +Text, :Goal
+            state_facts/2,              % +File, +Text
+            stated/1,                   % -Lines
             read_facts/3                % +File, +Text, -Facts
           ]).
 :- use_module(library(lists)).
+:- use_module(library(apply)).
 :- use_module(store).
 
 /** <module> A machine's facts, all at once: what its dumps say, and what facts.pl says a priori
@@ -39,6 +42,32 @@ supposing_machine(Said, File, Text, Goal) :-
                once(Goal)
              )).
 
+%!  state_facts(+File, +Text) is det.
+%
+%   The user says the facts in Text, which is what File says, each in place of what the user said of its key before; all
+%   of them, or an error names the line of the first that is none.
+
+state_facts(File, Text) :-
+    read_facts(File, Text, Placed),
+    atomically(forall(member(Line-Fact, Placed), state(Fact, File, Line))).
+
+state(Fact, File, Line) :-
+    catch(assert_fact(Fact), Error, throw(error(in_file(File, Line, Error), _))).
+
+%!  stated(-Lines:list(string)) is det.
+%
+%   What the user says, a line of text each that state_facts/2 reads, in standard order.
+
+stated(Lines) :-
+    findall(Fact, says(user, Fact), Facts0),
+    sort(Facts0, Facts),
+    maplist(line, Facts, Lines).
+
+line(Fact0, Line) :-
+    copy_term(Fact0, Fact),
+    numbervars(Fact, 0, _),
+    format(string(Line), "~W.", [Fact, [quoted(true), numbervars(true), spacing(next_argument)]]).
+
 load_placed(Placed, File) :-
     findall(Fact, member(_-Fact, Placed), Facts),
     catch(load_facts(a_priori, Facts), Error, blame(Placed, File, Error)).
@@ -68,6 +97,8 @@ read_all(In, File, Facts) :-
           syntax_in(File, What, Context)),
     (   Term == end_of_file
     ->  Facts = []
+    ;   Term == (:- encoding(utf8))     % which it is
+    ->  read_all(In, File, Facts)
     ;   stream_position_data(line_count, Position, Line),
         (   no_fact(Term, Why)
         ->  throw(error(in_file(File, Line, error(no_fact(Why), _)), _))

@@ -7,6 +7,7 @@
             forget/1,                   % +Source
             forget_machine/0,
             fact_source/2,              % ?Fact, ?Source
+            says/2,                     % +Source, ?Fact
             contradiction/4,            % ?Fact, ?Source, ?Other, ?OtherSource
             precedence/1,               % -Sources
             generation/1,               % -Generation
@@ -451,6 +452,19 @@ speaker(Fact, Source) :-
     said(Layer, Fact),
     ( Fact = wrong(_) -> true ; \+ disbelieved(Fact, Rank) ),
     !.
+
+%!  says(+Source, ?Fact) is nondet.
+%
+%   Source says Fact, whether it is believed or not.
+
+says(Source, Fact) :-
+    layer_of(Source, _, Layer),
+    known_functor(Fact),
+    functor(Fact, Name, Arity),
+    (   held(Name, Arity, sole(Source))
+    ->  facts:Fact
+    ;   Layer:Fact
+    ).
 
 known_functor(Fact) :-
     (   var(Fact)

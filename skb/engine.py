@@ -162,7 +162,7 @@ class Engine:
         found = self.once(
             "bridge:consult_file(File, Module, Sandboxed, Text, Notes)",
             {"File": str(path), "Module": module, "Sandboxed": "true" if sandboxed else "false",
-             "Text": Text(_text(path))},
+             "Text": Text(file_text(path))},
             seconds=SECONDS,
         )
         return _notes(found, path)
@@ -170,8 +170,8 @@ class Engine:
     def check(self, path: Path, kind: str) -> tuple[Note, ...]:
         """All that is wrong with a file of rules (`kind` is `rules`) or a policy (`policy`); nothing is loaded."""
         found = self.once(
-            "lint:check_rules(File, Text, Kind, Notes)", {"File": str(path), "Text": Text(_text(path)), "Kind": kind},
-            seconds=SECONDS,
+            "lint:check_rules(File, Text, Kind, Notes)",
+            {"File": str(path), "Text": Text(file_text(path)), "Kind": kind}, seconds=SECONDS,
         )
         return _notes(found, path)
 
@@ -363,7 +363,8 @@ _EXIT = sys.exit
 _SYMBOLS = "#$&*+-./:<=>?@^~\\"
 
 
-def _text(path: Path) -> str:
+def file_text(path: Path) -> str:
+    """The text of a file of facts or rules; SkbError where there is none."""
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skb.engine import Engine, Literal, Note, Reply, RulesRejected, SkbError, goal_text
+from skb.engine import Engine, Literal, Note, Reply, RulesRejected, SkbError, file_text, goal_text
 from skb.facts import Compound, Fact, Term, Text, to_prolog, to_prolog_list
+from skb.files import write_whole
 
 USER_RULES = "user_rules"
 """The module in which users' rule files live."""
+
+_SAVED = """:- encoding(utf8).
+% Facts that were stated by hand; `load` states them anew. wrong(F) takes belief from all F that dumps say."""
 
 _NO_LIMIT = 1 << 60  # for work whose size the machine's dumps set
 
@@ -104,6 +108,24 @@ class KnowledgeBase:
     def _change(self, predicate: str, text: str) -> bool:
         fact = goal_text(text).rsplit("\n", 1)[0]
         return self.engine.once(f"store:{predicate}(({fact}\n))") is not None
+
+    def save(self, path: Path) -> int:
+        """Keep in a file all that the user states, as readable Prolog that `restate` reads; how many facts it was.
+
+        Files are written whole or not at all (skb/files.py); SkbError if it cannot be.
+        """
+        found = self.engine.once("apriori:stated(Lines)", inferences=_NO_LIMIT, seconds=60.0)
+        lines = [str(line) for line in found["Lines"]] if found else []
+        write_whole(path, "\n".join([_SAVED, *lines, ""]).encode())
+        return len(lines)
+
+    def restate(self, path: Path) -> None:
+        """The user states the facts in a file, each in place of what the user stated of the same thing before.
+
+        All of them, or an error says where the first is that is none.
+        """
+        text = Text(file_text(path))
+        self.engine.once("apriori:state_facts(File, Text)", {"File": str(path), "Text": text}, inferences=_NO_LIMIT)
 
     def consult(self, path: Path) -> tuple[Note, ...]:
         """Load a file of the user's rules, sandboxed; warnings come back. RulesRejected if it has errors."""

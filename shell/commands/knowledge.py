@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -87,6 +88,26 @@ def assert_(session: Session, text: str) -> Result:
          example="retract core_load(3, _)", raw="FACT")
 def retract(session: Session, text: str) -> Result:
     session.kb.retract_fact(text)
+    return Result()
+
+
+@command("save", group="knowledge", summary="keep in a file all that you have stated and taken back",
+         example="save mine.pl")
+@click.argument("file")
+def save(session: Session, file: str) -> Result:
+    """FILE is readable Prolog, written whole or not at all; `load FILE` states it anew."""
+    count = session.kb.save(Path(file).expanduser())
+    return Result({"file": file, "facts": count}, f"{count} fact{'s' if count != 1 else ''} in {file}")
+
+
+@command("load", group="knowledge", summary="state the facts that are in a file, all of them or none",
+         example="load mine.pl")
+@click.argument("file")
+def load(session: Session, file: str) -> Result:
+    """Each is stated in place of what you stated of the same thing before. FILE is sought from the current folder,
+    then beside the batch file that names it.
+    """
+    session.kb.restate(session.file(file))
     return Result()
 
 

@@ -103,3 +103,45 @@ def test_a_machine_can_be_supposed_without_becoming_the_one_there_is(load: Load)
         kb.supposing(two, "ht_lnk(0, 1).", "facts.pl", "true")
     assert sorted(map(str, kb.facts("cpu_thread") + kb.facts("core_latency") + kb.facts("ht_link"))) == before
     assert kb.once("distance(0, 12, D), packages(P)") == {"D": 1000, "P": [0, 1, 2, 3]}
+
+
+def stated(kb: KnowledgeBase) -> list[str]:
+    found = kb.once("apriori:stated(Lines)")
+    assert found is not None
+    return [str(line) for line in found["Lines"]]
+
+
+def test_what_a_user_stated_is_kept_in_a_file_and_stated_anew(load: Load, tmp_path: Path) -> None:
+    kb = load("amd-4x4")
+    kb.assert_fact("core_load(3, 50)")
+    kb.assert_fact('cpu_brand(0, "it\'s\\n\\"quoted\\", \u00e4 and \\u4e2d")')
+    kb.retract_fact("ht_link(0, _)")
+    kb.assert_fact("ht_link(2, 1)")
+    kb.assert_fact("wrong(node_distance(0, _, _))")
+    said = stated(kb)
+    assert kb.save(tmp_path / "mine.pl") == len(said) == 5
+    kb = load("amd-4x4")
+    assert stated(kb) == []
+    kb.restate(tmp_path / "mine.pl")
+    assert stated(kb) == said
+    assert kb.all("ht_link(A, B)") == [{"A": a, "B": b} for a, b in ((1, 3), (3, 2), (2, 0), (2, 1))]
+    assert kb.once("node_distance(0, _, _)") is None
+    kb.restate(tmp_path / "mine.pl")
+    assert stated(kb) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("core_load(3, 50).\ncore_load(4, half).\n", r"mine.pl:2: core_load/2: percent"),
+        ("core_load(3, 50).\ncore_laod(4, 50).\n", r"mine.pl:2: no fact core_laod/2; did you mean core_load/2"),
+        ("core_load(3, 50).\ncore_load(4", r"mine.pl:2: Syntax error"),
+        ("core_load(3, 50).\na :- b.\n", r"mine.pl:2: expected a fact"),
+    ],
+)
+def test_a_file_with_a_wrong_fact_states_nothing(load: Load, tmp_path: Path, text: str, message: str) -> None:
+    kb = load("amd-4x4")
+    (tmp_path / "mine.pl").write_text(text)
+    with pytest.raises(SkbError, match=message):
+        kb.restate(tmp_path / "mine.pl")
+    assert stated(kb) == []
