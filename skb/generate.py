@@ -77,7 +77,8 @@ def _cpus(description: Description, dump: bytes) -> list[_Cpu]:
         known[each.name][cast(int, each.args[0])].append(each)
     threads = [cast("tuple[int, int, int, int]", found[0].args) for found in known["cpu_thread"].values()]
     cores = {package: sorted({core for _, p, core, _ in threads if p == package}) for _, package, _, _ in threads}
-    nodes = description.get("memory", {}).get("nodes_a_package", 1)
+    uniform = "distance_local" not in description.get("acpi", {})
+    nodes = 0 if uniform else description["memory"].get("nodes_a_package", 1)
     processor = description["processor"]
     cores_a_die = processor.get("complexes_a_die", 0) * processor.get("cores_a_complex", 0)
     found = []
@@ -114,8 +115,8 @@ def _facts(description: Description, cpus: list[_Cpu]) -> str:
         ),
     ]
     if any(group.get("cores_a_module", 1) > 1 for group in description.get("processor", {}).get("groups", ())):
-        modules = [fact("cpu_cluster", number, cpu.place.l2) for number, cpu in enumerate(cpus)]
-        paragraphs.append(apriori.Paragraph("Clusters of cores, by the L2 that they share, as Linux sees them.", modules))
+        clusters = [fact("cpu_cluster", number, cpu.place.l2) for number, cpu in enumerate(cpus)]
+        paragraphs.append(apriori.Paragraph("Clusters: the cores that share an L2, as Linux sees them.", clusters))
     chip = _mesh(description)
     if "memory" in description and "distance_local" not in description.get("acpi", {}):
         nodes = sorted({cpu.place.node for cpu in cpus})

@@ -34,7 +34,7 @@ cpu_clock(22, 2400000000).
 wrong(cpu_clock(23,3200000000)).
 cpu_clock(23, 2400000000).
 
-% Clusters of cores, by the L2 that they share, as Linux sees them.
+% Clusters: the cores that share an L2, as Linux sees them.
 cpu_cluster(0, 0).
 cpu_cluster(1, 0).
 cpu_cluster(2, 1).

@@ -82,5 +82,5 @@ def _latency(one: CorePlace, other: CorePlace, pairs: Sequence[Pairs], links: in
             and (each.kinds is None or tuple(each.kinds) == (one.kind, other.kind))
             and (each.hops is None or each.hops == links)
         ):
-            return each.latency + each.next_hop * max(links - 1, 0)
+            return round(each.latency + each.next_hop * max(links - 1, 0), 1)
     raise LatencyError(f"latency.pairs: none holds of cores {one} and {other}")

@@ -3,8 +3,11 @@ sources'."""
 
 from __future__ import annotations
 
+import gzip
+import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 from collections import defaultdict
@@ -15,6 +18,7 @@ import pytest
 
 from skb import machine
 from skb.knowledge import KnowledgeBase
+from skb.readers import latency
 from skb.readers.cpuid_dumps import parse
 
 FOLDERS = sorted({path.parent for path in machine.SHIPPED.glob("*/README.md")})
@@ -213,3 +217,104 @@ def test_messages_on_the_scc_take_what_barrelfish_measured(load: Load) -> None:
         {"Core": 1, "Cycles": 4860}, {"Core": 2, "Cycles": 5043}, {"Core": 46, "Cycles": 5274},
     ]
     assert kb.once("nearest_cores(14, 7, Cores)") == {"Cores": [15, 2, 3, 12, 13, 16, 17]}
+
+
+def test_the_scc_and_its_host_share_no_memory_and_reach_each_other_at_one_tile(load: Load) -> None:
+    kb = load("scc-host")
+    assert number(kb, "core(_)") == 8 + 48
+    assert number(kb, "shares_memory(_, _)") == 8 * 7 + 48 * 47
+    assert number(kb, "coherent(_, _)") == 8 * 7
+    assert kb.all("device_core(A, C), device(_, A, V, _, _, _, _, _), shares_memory(C, 0)") == []
+    assert number(kb, "device_core(addr(3, 0, 0), C), corename(C, scc, _)") == 48
+    assert kb.once("device_near(addr(3, 0, 0), Cores)") == {"Cores": list(range(8))}
+    assert kb.all("hops(0, C, 1), corename(C, scc, _), package_of(C, T), tile(T, X, Y)") == [
+        {"C": core, "T": 5, "X": 3, "Y": 0} for core in (14, 15)
+    ]
+    assert number(kb, "node_of(C, 0)") == 8
+    assert kb.once("closest_memory(30, Node), node_of(30, Node)") is not None
+
+
+def test_a_message_stays_sooner_on_its_side_of_the_card(load: Load) -> None:
+    kb = load("scc-host")
+    within, over, back = (
+        kb.once(f"distance_ns({one}, {other}, D)")["D"] for one, other in ((0, 7), (0, 14), (14, 0))
+    )
+    assert within == 214  # dissertation table 2.5, not shared
+    assert (over, back) == (6762.5, 2176.3)
+    assert kb.once("distance_ns(8, 9, D)")["D"] == pytest.approx(4860 / 0.533333333, abs=0.1)
+    assert kb.once("distance_ns(8, 54, D)")["D"] == pytest.approx(5274 / 0.533333333, abs=1)
+
+
+def test_the_host_is_the_dissertations_2x4_core_intel_system(load: Load) -> None:
+    """Section 2.3.1 and table 2.5."""
+    kb = load("scc-host")
+    assert kb.all("shares_cache(0, C, 2)") == [{"C": 1}]
+    assert kb.once("cache_of(0, 2, Size, 64)") == {"Size": 4 << 20}
+    assert kb.once("clock_hz(0, Hz)") == {"Hz": 2_660_000_000}
+    assert [kb.once(f"distance(0, {other}, D)") for other in (1, 2, 4)] == [{"D": 181}, {"D": 569}, {"D": 569}]
+
+
+def test_cores_of_the_chiplet_server_share_what_amd_says(load: Load) -> None:
+    """EPYC 7742: 2 x 64 cores of 2 threads; 4 cores a complex with 16 MB of L3, 2 complexes a die, 2 dies a node."""
+    kb = load("epyc-chiplet")
+    assert number(kb, "core(_)") == 256
+    assert kb.all("sibling(0, C)") == [{"C": 128}]
+    assert kb.all("shares_cache(4, C, 3)") == [{"C": core} for core in (5, 6, 7, 132, 133, 134, 135)]
+    assert kb.once("cache_of(4, 3, Size, 64)") == {"Size": 16 << 20}
+    assert [row["C"] for row in kb.all("die_of(C, 3)")] == [*range(24, 32), *range(152, 160)]
+    assert [row["C"] for row in kb.all("node_of(C, 5)")] == [*range(80, 96), *range(208, 224)]
+    assert [row["D"] for row in kb.all("node_distance(0, N, D)")] == [10, 12, 12, 12, 32, 32, 32, 32]
+    away = [kb.once(f"distance_ns(0, {core}, D)")["D"] for core in (128, 1, 4, 8, 16, 64)]
+    assert away == [8, 25, 115, 115, 135, 267]
+    assert kb.once("nearest_cores(0, 8, Cores)") == {"Cores": [128, 1, 2, 3, 129, 130, 131, 4]}
+    near = kb.once("device(_, A, 0x15b3, _, _, _, _, _), device_near(A, Cores)")
+    assert near is not None
+    assert near["Cores"] == [*range(16, 32), *range(144, 160)]
+
+
+def test_lines_move_in_the_chiplet_server_as_its_caches_are_shared(load: Load) -> None:
+    kb = load("epyc-chiplet")
+    cycles = [kb.once(f"line_transfer(0, {core}, Cycles)")["Cycles"] for core in (1, 16, 64)]
+    assert cycles == [57, 303, 600]
+
+
+def test_a_hybrid_client_has_cores_of_two_kinds_and_clocks(load: Load) -> None:
+    """Core i9-12900K: 8 performance cores of 2 threads at 3.2 GHz, 8 efficiency cores in two modules at 2.4 GHz."""
+    kb = load("hybrid-client")
+    assert [row["C"] for row in kb.all("core_type(C, performance)")] == list(range(16))
+    assert [row["C"] for row in kb.all("core_type(C, efficiency)")] == list(range(16, 24))
+    assert [row["C"] for row in kb.all("clock_hz(C, 2400000000)")] == list(range(16, 24))
+    assert kb.all("sibling(6, C)") == [{"C": 7}]
+    assert kb.all("sibling(16, C)") == []
+    assert kb.all("shares_cache(17, C, 2)") == [{"C": core} for core in (16, 18, 19)]
+    assert number(kb, "shares_cache(17, _, 3)") == 23
+    assert [kb.once(f"cache_of({core}, 2, Size, _)")["Size"] for core in (0, 16)] == [1280 << 10, 2 << 20]
+    assert [row["K"] for row in kb.all("cluster_of(C, K), C >= 16")] == [8] * 4 + [9] * 4
+    pairs = ((0, 1), (0, 2), (0, 16), (16, 0), (16, 17), (16, 20))
+    assert [kb.once(f"distance_ns({a}, {b}, D)")["D"] for a, b in pairs] == [4.3, 35, 39, 39, 50, 44]
+
+
+MEASURED = Path(os.environ.get("PILOTFISH_SHARED", Path(__file__).resolve().parents[2] / ".." / "shared"))
+MEASURED = MEASURED / "data" / "latency"
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "home"),
+    [("epyc-chiplet", "amd-epyc-7742-2s-256t.csv.gz", 1), ("hybrid-client", "intel-i9-12900k-24t.csv", 0)],
+)
+def test_stated_latencies_are_those_that_were_measured(load: Load, name: str, file: str, home: int) -> None:
+    """Medians over the pairs of equal stated latency; within a package, of that in which the line has its home."""
+    path = MEASURED / file
+    if not path.is_file():
+        pytest.skip(f"no measured latencies ({file}) beside the checkout")
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    measured = {fact.args[:2]: fact.args[2] for fact in latency.read(data, file)}
+    stated = latency.read((machine.SHIPPED / name / "latency.csv").read_bytes(), name)
+    kb = load(name)
+    package = {row["C"]: row["P"] for row in kb.all("package_of(C, P)")}
+    groups: dict[float, list[float]] = defaultdict(list)
+    for one, other, value, _ in (fact.args for fact in stated):
+        if package[one] != package[other] or package[one] == home:
+            groups[value].append(measured[one, other])
+    for value, found in groups.items():
+        assert statistics.median(found) == pytest.approx(value, abs=1.0 if value > 10 else 0.1)
