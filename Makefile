@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all check bench setup clean
+.PHONY: run test test-all check bench docs setup clean
 
 run: .venv/.run
 	@if [ -t 0 ] && [ -t 1 ]; then $(BIN)/pilotfish; else $(BIN)/pilotfish shell/scenarios/demo.fish; fi
@@ -23,6 +23,9 @@ check: .venv/.dev
 
 bench: .venv/.dev
 	@for benchmark in benchmarks/*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+docs: .venv/.dev
+	$(BIN)/python -m skb.vocabulary > docs/vocabulary.md
 
 setup: .venv/.dev
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from skb import vocabulary
+from skb.knowledge import KnowledgeBase
+
 ROOT = Path(__file__).resolve().parents[1]
 PILOTFISH = Path(sys.executable).parent / "pilotfish"
 
@@ -35,6 +38,10 @@ def test_a_session_in_the_documentation_is_a_real_one(session: str) -> None:
     )
     assert done.stderr == ""
     assert [form(line) for line in done.stdout.splitlines()] == [form(line) for line in shown]
+
+
+def test_the_vocabulary_s_page_says_what_is_declared(kb: KnowledgeBase) -> None:
+    assert (ROOT / "docs" / "vocabulary.md").read_text() == vocabulary.page(kb), "make docs makes it anew"
 
 
 def test_the_readme_names_every_folder_and_no_other() -> None:
