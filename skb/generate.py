@@ -300,14 +300,24 @@ def _latencies(stated: Description, places: list[latency.CorePlace], hops: list[
     return latency.latency_csv(places, pairs, stated["unit"], hops)
 
 
-def main(folders: list[str]) -> None:
-    """Write the generated files of each folder into it."""
-    for folder in map(Path, folders):
-        with (folder / "machine.toml").open("rb") as file:
-            files = generate(tomllib.load(file))
+def main(folders: list[str]) -> int:
+    """Write the generated files of each folder into it; 1 and one line on standard error where one cannot be made."""
+    for path in (Path(folder) / "machine.toml" for folder in folders):
+        try:
+            files = generate(tomllib.loads(path.read_text()))
+        except OSError as error:
+            print(f"{path}: {(error.strerror or str(error)).lower()}", file=sys.stderr)
+            return 1
+        except KeyError as error:
+            print(f"{path}: no entry '{error.args[0]}'", file=sys.stderr)
+            return 1
+        except (TypeError, ValueError) as error:
+            print(f"{path}: {error}", file=sys.stderr)
+            return 1
         for name, data in files.items():
-            (folder / name).write_bytes(data)
+            (path.parent / name).write_bytes(data)
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

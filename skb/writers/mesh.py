@@ -71,10 +71,9 @@ class Mesh:
                     raise MeshError(
                         f"mesh.{entry}: ({column}, {row}) is outside the {self.columns}x{self.rows} tiles"
                     )
-        if len(self.distances) != len(self.memory_controllers):
-            raise MeshError(
-                f"mesh.distances: {len(self.distances)} rows for {len(self.memory_controllers)} memory controllers"
-            )
+        nodes = len(self.memory_controllers)
+        if [len(row) for row in self.distances] != [nodes] * nodes:
+            raise MeshError(f"mesh.distances: expected {nodes} rows of {nodes}, one for each memory controller")
         wide, high = self.voltage_island_tiles
         islands = -(-self.columns // wide) * -(-self.rows // high)
         if len(self.voltage_domains) != islands:
