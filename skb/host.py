@@ -29,11 +29,16 @@ TOOL_SECONDS = 60.0
 SYSFS_SECONDS = 60.0
 """/sys of 4,096 CPUs has some 300,000 small files; a driver that hangs would keep us for ever."""
 
-_TOOLS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    ("cpuid", ("cpuid", "-r"), "package cpuid"),
-    ("pci", ("lspci", "-nnvvv", "-xxxx"), "package pciutils"),
-    ("hwloc", ("lstopo", "--of", "xml", "-"), "package hwloc-nox, which has lstopo-no-graphics"),
+_TOOLS: tuple[tuple[str, str, tuple[tuple[str, ...], ...]], ...] = (
+    ("cpuid", "cpuid", (("cpuid", "-r"),)),
+    ("pci", "pciutils", (("lspci", "-nnvvv", "-xxxx"),)),
+    # --disallowed: cores that a container may not use are there nonetheless; older ones know it by another name
+    ("hwloc", "hwloc-nox", (
+        ("lstopo", "--disallowed", "--of", "xml", "-"), ("lstopo-no-graphics", "--disallowed", "--of", "xml", "-"),
+        ("lstopo", "--whole-system", "--of", "xml", "-"),
+    )),
 )
+"""Kind of dump, Debian's package of the tool, and how it is run: the first way that works counts."""
 
 
 @dataclass(slots=True)
@@ -52,12 +57,15 @@ def read_host(root: Path = Path("/"), path: str | None = None) -> Told:
     told = Told()
     _sysfs(root, told)
     _acpi(root / "sys/firmware/acpi/tables", told)
-    for kind, command, package in _TOOLS:
-        _tool(kind, command, package, path, told)
-    told.not_read.append((
-        "latency", "not measured, default costs stand in; core-to-core-latency --csv measures, and its file can be "
-        "imported with --host",
-    ))
+    for kind, package, commands in _TOOLS:
+        refusals: list[str] = []
+        for command in commands:
+            if _tool(kind, command, path, told, refusals):
+                break
+        else:
+            tool = commands[0][0]
+            why = refusals[0] if refusals else f"{tool} is not installed (package {package})"
+            told.not_read.append((kind, why))
     return told
 
 
@@ -119,40 +127,41 @@ def _acpi(tables: Path, told: Told) -> None:
         told.not_read.append(("acpi", f"{tables}: no table there"))
 
 
-def _tool(kind: str, command: Sequence[str], package: str, path: str | None, told: Told) -> None:
-    """Run a tool and take what it prints as a dump, if it is one."""
+def _tool(kind: str, command: Sequence[str], path: str | None, told: Told, refusals: list[str]) -> bool:
+    """Run a tool and take what it prints, if it is there and prints such a dump; else `refusals` may say why."""
     program = shutil.which(command[0], path=path)
     if program is None:
-        told.not_read.append((kind, f"{command[0]} is not installed ({package})"))
-        return
-    said = " ".join(command)
+        return False
+    said = f"`{' '.join(command)}`"
     try:
         done = subprocess.run(
             [program, *command[1:]], stdin=subprocess.DEVNULL, capture_output=True, timeout=TOOL_SECONDS, check=False,
             env={**os.environ, "LC_ALL": "C"},
         )
     except subprocess.TimeoutExpired:
-        told.not_read.append((kind, f"`{said}` takes longer than {TOOL_SECONDS:g} s"))
-        return
+        refusals.append(f"{said} takes longer than {TOOL_SECONDS:g} s")
+        return False
     except OSError as error:
-        told.not_read.append((kind, f"`{said}` cannot be run: {machine.reason(error)}"))
-        return
+        refusals.append(f"{said} cannot be run: {machine.reason(error)}")
+        return False
     complaint = next(iter(done.stderr.decode(errors="replace").strip().splitlines()), "")
     if done.returncode:
-        told.not_read.append((kind, f"`{said}` failed: {complaint or f'exit status {done.returncode}'}"))
-        return
+        refusals.append(f"{said} failed: {complaint or f'exit status {done.returncode}'}")
+        return False
     found = Found()
-    add_file(f"`{said}`", done.stdout, found, named=False)
-    dumps = gathered(found)
-    if [dump.kind for dump in dumps] != [kind]:
-        told.not_read.append((kind, f"`{said}` told nothing{f': {complaint}' if complaint else ''}"))
-        return
     try:
-        dumps[0].read()
+        add_file(said, done.stdout, found, named=False)
+        dumps = [dump for dump in gathered(found) if dump.kind == kind]
+        for dump in dumps:
+            dump.read()
     except DumpError as error:
-        told.not_read.append((kind, f"what `{said}` prints cannot be read: {error}"))
-        return
+        refusals.append(f"{said} prints what cannot be read: {error}")
+        return False
+    if not dumps:
+        refusals.append(f"{said} told nothing{f': {complaint}' if complaint else ''}")
+        return False
     told.dumps += dumps
     denied = len(re.findall(rb"<access denied>", done.stdout))
     if denied:
-        told.not_read.append((kind, f"`{said}`: capabilities of {denied} functions denied; run as root"))
+        told.not_read.append((kind, f"{said}: capabilities of {denied} functions denied; run as root"))
+    return True

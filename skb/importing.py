@@ -83,11 +83,16 @@ def import_machine(
         told = host.read_host()
         dumps = dumps + told.dumps
         remarks += [f"{what}: {why}" for what, why in told.not_read]
+        if not any(dump.kind == "latency" for dump in dumps):
+            remarks.append(
+                "latency: not measured, default costs stand in; `core-to-core-latency --csv` measures, and its "
+                "file can be a PATH beside --host"
+            )
     if not dumps:
-        raise MachineError("nothing to import: name files or folders, or --host")
+        raise MachineError(f"nothing to import: {'; '.join(remarks) or 'name files or folders, or --host'}")
     read = _chosen(dumps, left_out)
     facts, apriori = _together(name, read)
-    remarks += _misfits(read)
+    remarks += _misfits(read, "this process may not ask all of them" if not paths else "are they of one machine?")
     apriori_name = next((dump.origin for dump, _ in read if dump.kind == "facts"), "facts.pl")
     view = _view(kb, facts, apriori, apriori_name)
     if not view["Cores"]:
@@ -196,8 +201,8 @@ def _together(
     return list(facts.items()), apriori
 
 
-def _misfits(read: Iterable[tuple[Dump, Sequence[Fact]]]) -> Iterator[str]:
-    """Dumps that do not tell of the same cores may be of different machines."""
+def _misfits(read: Iterable[tuple[Dump, Sequence[Fact]]], suspicion: str) -> Iterator[str]:
+    """Dumps that do not tell of the same cores may be of different machines, unless all are of the host."""
     told: list[tuple[str, set[Any]]] = []
     for dump, facts in read:
         cores = {each.args[0] for each in facts if each.name in ("cpu_thread", "corename")}
@@ -207,7 +212,7 @@ def _misfits(read: Iterable[tuple[Dump, Sequence[Fact]]]) -> Iterator[str]:
         if cores != told[0][1]:
             yield (
                 f"{told[0][0]} tells of {len(told[0][1])} cores and {place} of {len(cores)}, not all the same: "
-                "are they of one machine?"
+                f"{suspicion}"
             )
 
 
