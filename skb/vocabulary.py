@@ -29,7 +29,7 @@ def _lines(kb: KnowledgeBase) -> Iterator[str]:
     yield from (
         "# Vocabulary", "",
         "Every fact and every derived predicate, made from `rules/vocabulary.pl` by `python -m skb.vocabulary`. An",
-        "argument is `name: type`; a type carries its unit. Of two facts with equal key arguments (**bold**) only one",
+        "argument is `name: type`; a type carries its unit. Of facts with equal key arguments (**bold**) only one",
         f"can be true; the source that comes first is believed: {believed}.",
         "A priori facts and users may state any fact; the sources named are those of dumps, of booting and of the",
         "placement controller. A `label` is a name that each source chooses for itself.", "",
