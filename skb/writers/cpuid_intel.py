@@ -27,7 +27,7 @@ class CoreGroup:
     """Cores of one kind in a package: how many, their threads and caches.
 
     `kind` is `performance` (Core), `efficiency` (Atom) or `low_power` (Atom outside the L3);
-    `cores_a_module` of them share an L2 (4 in Intel's Atom modules, else 1).
+    `cores_a_module` of them share an L2 (4 in Intel's Atom modules, else 1). `max_mhz` is leaf 16h's (0: the base).
     """
 
     cores: int
@@ -37,6 +37,7 @@ class CoreGroup:
     l1d: CacheGeometry = GOLDEN_COVE_L1D
     l1i: CacheGeometry = GOLDEN_COVE_L1I
     l2: CacheGeometry = GOLDEN_COVE_L2
+    max_mhz: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in ("performance", "efficiency", "low_power"):
@@ -160,6 +161,7 @@ def _modern_leaves(
     brand: str, group: CoreGroup, hybrid: bool, base_mhz: int
 ) -> dict[tuple[int, int], Quad]:
     """What does not depend on the place; features are those of a Core i7-1370P's cores."""
+    ways = leaves.amd_ways(group.l2.ways, elsewhere=7)  # 7: see leaf 4
     found: dict[tuple[int, int], Quad] = {
         (0, 0): leaves.name_leaf(0x1F, _INTEL),
         (2, 0): (0x00FEFF01, 0xF0, 0, 0),  # "see leaf 4", "see leaf 0x18", 64-byte prefetch
@@ -171,11 +173,11 @@ def _modern_leaves(
         (0x80000000, 0): (0x80000008, 0, 0, 0),
         (0x80000001, 0): (0, 0, 0x121, 0x2C100800),
         **leaves.brand_leaves(brand),
-        (0x80000006, 0): (0, 0, min(group.l2.size_bytes // KB, 0xFFFF) << 16 | 0x7040, 0),
+        (0x80000006, 0): (0, 0, min(group.l2.size_bytes // KB, 0xFFFF) << 16 | ways << 12 | 0x40, 0),
         (0x80000007, 0): (0, 0, 0, 0x100),
     }
     if base_mhz:
-        found[0x16, 0] = (base_mhz, base_mhz, 100, 0)
+        found[0x16, 0] = (base_mhz, group.max_mhz or base_mhz, 100, 0)
     if hybrid:
         found[0x1A, 0] = ((0x40 if group.kind == "performance" else 0x20) << 24 | 1, 0, 0, 0)
     return found
@@ -189,10 +191,8 @@ def _cache_leaves(
     die_shift: int,
     package_shift: int,
 ) -> dict[tuple[int, int], Quad]:
-    """Leaf 4; the field of core ids a package ends at 64."""
-    core_ids = 1 << width(group.threads_a_core)
-    l2_ids = 1 << module_shift if group.cores_a_module > 1 else core_ids
-    caches = leaves.inner_caches(group.l1d, group.l1i, group.l2, l1_ids=core_ids, l2_ids=l2_ids)
+    """Leaf 4; the field of core ids a package ends at 64. Sharers are counted in ids, used or not."""
+    caches = leaves.inner_caches(group.l1d, group.l1i, group.l2, l1_ids=1 << smt, l2_ids=1 << module_shift)
     if l3 is not None and group.kind != "low_power":
         caches.append(leaves.SharedCache(leaves.UNIFIED, 3, l3, 1 << die_shift, flags=4))
     return leaves.cache_leaf(4, caches, cores=min(1 << package_shift - smt, 64))

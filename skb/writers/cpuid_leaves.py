@@ -190,8 +190,10 @@ def amd_l3(cache: CacheGeometry, *, in_1d: bool = False) -> int:
     return (cache.size_bytes // (512 * KB)) << 18 | ways << 12 | 1 << 8 | cache.line_bytes
 
 
-def amd_ways(ways: int) -> int:
-    """The four-bit code of an associativity (APM vol. 3 table E-4)."""
+def amd_ways(ways: int, *, elsewhere: int | None = None) -> int:
+    """The four-bit code of an associativity (APM vol. 3 table E-4); `elsewhere` is the code for all it lacks."""
+    if elsewhere is not None:
+        return _AMD_WAYS.get(ways, elsewhere)
     if ways not in _AMD_WAYS:
         raise EncodingError(f"{ways} ways have no code; AMD's table has {', '.join(map(str, _AMD_WAYS))}")
     return _AMD_WAYS[ways]

@@ -253,6 +253,27 @@ def test_what_is_written_of_two_epyc_7742_is_what_they_return() -> None:
         assert {leaf for leaf, _ in theirs.keys() - ours.keys()} == {0xF, 0x10, 0x8000000A, 0x8000001F, 0x80000020}
 
 
+ALDER_LAKE = DUMPS / "instlatx64" / "GenuineIntel0090672_AlderLake_01_LC_BC_CPUID"
+
+
+@pytest.mark.skipif(not ALDER_LAKE.is_dir(), reason="no CPUID dump of a Core i9-12900K (shared/data/cpuid)")
+def test_places_caches_kinds_and_clocks_of_a_hybrid_are_what_it_returns() -> None:
+    written = intel_modern(
+        brand="12th Gen Intel(R) Core(TM) i9-12900K", model=0x97, stepping=2, packages=1, base_mhz=3200,
+        groups=[
+            CoreGroup(8, l2=CacheGeometry(1280 * KB, 10), max_mhz=5200),
+            CoreGroup(8, "efficiency", 1, 4, CacheGeometry(32 * KB, 8), CacheGeometry(64 * KB, 8), max_mhz=3900),
+        ],
+        l3=CacheGeometry(30 * MB, 12),
+    )  # fmt: skip
+    real = parse((ALDER_LAKE / f"{ALDER_LAKE.name}.txt").read_text(errors="replace"), ALDER_LAKE.name)
+    assert len(real) == len(written) == 24
+    for cpu, ours in zip(real, written, strict=True):
+        for leaf, sub in [(1, 0), (4, 0), (4, 1), (4, 2), (4, 3), (0xB, 0), (0xB, 1), (0x16, 0), (0x1A, 0), (0x1F, 0),
+                          (0x1F, 1), *((0x80000002 + n, 0) for n in range(3)), (0x80000006, 0), (0x80000008, 0)]:
+            assert ours[leaf, sub] == cpu.registers[leaf, sub], (cpu.number, leaf, sub)
+
+
 @needs_cpuid
 def test_the_layout_is_that_of_cpuid_itself() -> None:
     live = subprocess.run(["cpuid", "-1", "-r"], capture_output=True, text=True, check=True).stdout
