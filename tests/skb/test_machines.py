@@ -318,3 +318,15 @@ def test_stated_latencies_are_those_that_were_measured(load: Load, name: str, fi
             groups[value].append(measured[one, other])
     for value, found in groups.items():
         assert statistics.median(found) == pytest.approx(value, abs=1.0 if value > 10 else 0.1)
+
+
+def test_four_tiles_of_the_scc_change_voltage_together_and_each_its_clock(load: Load) -> None:
+    """RCCE_FDOM_masters of RCCE: the first cores of the tiles of each domain."""
+    kb = load("scc")
+    masters = {
+        4: [0, 2, 12, 14], 5: [4, 6, 16, 18], 7: [8, 10, 20, 22], 0: [24, 26, 36, 38], 1: [28, 30, 40, 42],
+        3: [32, 34, 44, 46],
+    }  # fmt: skip
+    for domain, cores in masters.items():
+        assert [row["C"] for row in kb.all(f"voltage_domain(C, {domain}), 0 is C mod 2")] == cores
+    assert kb.all("clock_domain(0, D), clock_domain(C, D)") == [{"D": 0, "C": 0}, {"D": 0, "C": 1}]
