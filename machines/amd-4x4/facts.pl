@@ -1,14 +1,12 @@
-% A priori facts of the 4x4-core AMD system: what no dump of it can tell.
-% Sources are named in each fact, or in the line above it; "dissertation" is Simon Peter, Resource
-% Management in a Multicore Operating System, ETH Zurich 2012.
+% A priori facts, made of machine.toml, which has the source of each figure.
 
-% The four packages are connected in a square by HyperTransport (dissertation 2.3.1).
+% Links between packages.
 ht_link(0, 1).
 ht_link(1, 3).
 ht_link(3, 2).
 ht_link(2, 0).
 
-% Opteron 8380, 2.5 GHz (dissertation 2.3.1); CPUID of family 10h does not tell the clock.
+% The clocks in which cores' cycles are counted.
 cpu_clock(0, 2500000000).
 cpu_clock(1, 2500000000).
 cpu_clock(2, 2500000000).
@@ -26,6 +24,7 @@ cpu_clock(13, 2500000000).
 cpu_clock(14, 2500000000).
 cpu_clock(15, 2500000000).
 
+% What mechanisms cost.
 cost(context_switch, 4, us, "design notes: 4 us per context switch on the 4x4-core AMD system").
 cost(lmp, 1463, cycles, "dissertation table 2.4: one-way LMP latency").
 cost(line_same_package, 75, cycles, "dissertation 3.1.2: inter-core latency within a package").

@@ -32,14 +32,15 @@ class CorePlace:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """One-way latency of the pairs of cores that are so related; of several that hold the first counts.
+    """One-way latency of the pairs of cores that are so related, None where it was not measured; of several that
+    hold the first counts.
 
     `same`: they share that part of the machine. `kinds`: those of the sender and of the receiver. `hops`: so
     many links lie between their packages. All that is stated must hold. Each link after the first takes
     `next_hop` more.
     """
 
-    latency: float
+    latency: float | None = None
     same: str | None = None
     kinds: Sequence[str] | None = None
     hops: int | None = None
@@ -68,19 +69,24 @@ def latency_csv(
     for number, one in enumerate(places):
         away = hops[one.package]
         fields = [
-            "" if number == there else str(_latency(one, other, pairs, away[other.package]))
+            "" if number == there else _field(_latency(one, other, pairs, away[other.package]))
             for there, other in enumerate(places)
         ]
         lines.append(",".join(fields))
     return "\n".join(lines) + "\n"
 
 
-def _latency(one: CorePlace, other: CorePlace, pairs: Sequence[Pairs], links: int) -> float:
+def _field(measured: float | None) -> str:
+    return "" if measured is None else str(measured)
+
+
+def _latency(one: CorePlace, other: CorePlace, pairs: Sequence[Pairs], links: int) -> float | None:
     for each in pairs:
         if (
             (each.same is None or _SAME[each.same](one, other))
             and (each.kinds is None or tuple(each.kinds) == (one.kind, other.kind))
             and (each.hops is None or each.hops == links)
         ):
-            return round(each.latency + each.next_hop * max(links - 1, 0), 1)
+            further = each.next_hop * max(links - 1, 0)
+            return None if each.latency is None else round(each.latency + further, 1)
     raise LatencyError(f"latency.pairs: none holds of cores {one} and {other}")

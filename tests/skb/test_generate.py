@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from skb import machine
-from skb.generate import DescriptionError, generate, package_hops
+from skb.generate import generate
 from skb.knowledge import KnowledgeBase
 
 DESCRIBED = sorted(machine.SHIPPED.glob("*/machine.toml"))
@@ -108,14 +108,6 @@ def test_what_is_wrong_with_facts_is_told_with_its_line(
     with pytest.raises(Exception, match=message):
         machine.load(kb, broken)
     assert kb.once("machine(M)") == {"M": "amd-4x4"}
-
-
-def test_hops_follow_the_links() -> None:
-    assert package_hops(4, [[0, 1], [1, 3], [3, 2], [2, 0]])[0] == [0, 1, 1, 2]
-    with pytest.raises(DescriptionError, match="no way from package 0 to package 2"):
-        package_hops(3, [[0, 1]])
-    with pytest.raises(DescriptionError, match="leads outside"):
-        package_hops(2, [[0, 2]])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,128 @@
+"""What a machine's description says of its processors and of the ways between them.
+
+A part of generate.py, which documents the schema. The processors are encoded as CPUID registers and read back, so
+that packages, cores, shared caches and APIC ids are those that the readers will see; nodes and dies are dealt out
+as stated.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from skb import interconnect
+from skb.facts import Compound, Fact
+from skb.readers import cpuid as cpuid_reader
+from skb.writers import cpuid, latency, mesh
+
+Description = Mapping[str, Any]
+
+_PROCESSORS: dict[str, Callable[..., list[cpuid.Registers]]] = {
+    "amd_family_10h": cpuid.amd_family_10h,
+    "amd_family_0fh": cpuid.amd_family_0fh,
+    "amd_zen": cpuid.amd_zen,
+    "intel_core2": cpuid.intel_core2,
+    "intel_modern": cpuid.intel_modern,
+}
+
+
+class DescriptionError(ValueError):
+    """A description that no machine can be made from; one line, naming the entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """A CPU in the operating system's order: its place, its APIC id, and the clock its CPUID states (0: none)."""
+
+    place: latency.CorePlace
+    apic_id: int
+    clock_hz: int
+
+
+def registers(processor: Description) -> list[cpuid.Registers]:
+    """The CPUID registers of every CPU, of what `[processor]` states."""
+    stated = dict(processor)
+    encoder = _PROCESSORS.get(stated.pop("encoder"))
+    if encoder is None:
+        raise DescriptionError(f"processor.encoder: there is {', '.join(sorted(_PROCESSORS))}")
+    stated = {name: _part(value) for name, value in stated.items()}
+    if "groups" in stated:
+        groups = stated["groups"]
+        stated["groups"] = [cpuid.CoreGroup(**{name: _part(v) for name, v in each.items()}) for each in groups]
+    return encoder(**stated)
+
+
+def _part(value: Any) -> Any:
+    """A stated parameter of an encoder: tables are caches."""
+    return cpuid.CacheGeometry(**value) if isinstance(value, Mapping) else value
+
+
+def cpus(description: Description, dump: bytes) -> list[Cpu]:
+    """The CPUs as the dump is read back; nodes and dies as the description deals them out."""
+    known: dict[str, dict[int, list[Fact]]] = defaultdict(lambda: defaultdict(list))
+    for each in cpuid_reader.read(dump, "cpuid.txt"):
+        if each.name in ("cpu_thread", "cpu_cache_id", "cpu_kind", "cpu_clock", "corename"):
+            known[each.name][cast(int, each.args[0])].append(each)
+    threads = [cast("tuple[int, int, int, int]", found[0].args) for found in known["cpu_thread"].values()]
+    in_package: dict[int, set[int]] = defaultdict(set)
+    for _, package, core, _ in threads:
+        in_package[package].add(core)
+    ranks = {package: {core: at for at, core in enumerate(sorted(found))} for package, found in in_package.items()}
+    nodes = nodes_a_package(description)
+    processor = description["processor"]
+    cores_a_die = processor.get("complexes_a_die", 0) * processor.get("cores_a_complex", 0)
+    cpus = []
+    for cpu, package, core, _ in threads:
+        at, count = ranks[package][core], len(ranks[package])
+        caches = {each.args[1]: each.args[3] for each in known["cpu_cache_id"][cpu] if each.args[2] == "unified"}
+        place = latency.CorePlace(
+            package,
+            core,
+            cast(int, caches.get(2, -1)),
+            cast(int, caches.get(3, -1)),
+            (package * count + at) // cores_a_die if cores_a_die else -1,
+            package * nodes + at * nodes // count,
+            next((str(each.args[1]) for each in known["cpu_kind"][cpu]), "uniform"),
+        )
+        apic_id = cast(int, cast(Compound, known["corename"][cpu][0].args[2]).args[0])
+        cpus.append(Cpu(place, apic_id, next((cast(int, each.args[1]) for each in known["cpu_clock"][cpu]), 0)))
+    return cpus
+
+
+def nodes_a_package(description: Description) -> int:
+    """NUMA nodes of each package; 0 where memory is as far from all packages: they are one node together."""
+    if "distance_local" not in description.get("acpi", {}):
+        return 0
+    return int(description["memory"].get("nodes_a_package", 1))
+
+
+def mesh_of(description: Description) -> mesh.Mesh | None:
+    """The chip whose tiles are linked to a mesh, where one is described."""
+    if "mesh" not in description:
+        return None
+    stated = dict(description["mesh"])
+    stated["caches"] = {name: mesh.MeshCache(**cache) for name, cache in stated["caches"].items()}
+    return mesh.Mesh(**stated)
+
+
+def links(description: Description, packages: int) -> list[interconnect.Link]:
+    """The links between so many packages, as listed or as their shape lays them; not those of a mesh's tiles."""
+    stated = description.get("interconnect", {})
+    if "shape" in stated:
+        if "links" in stated:
+            raise DescriptionError("interconnect: shape and links are both stated; keep one of them")
+        return interconnect.links(stated["shape"], packages)
+    return [(one, other) for one, other in stated.get("links", [])]
+
+
+def hops(description: Description, packages: int) -> list[list[int]]:
+    """Fewest links between packages, tiles of a mesh among them: `[from][to]`. Where no links are stated at all,
+    every package is one from every other, as rules/topology.pl has it."""
+    chip = mesh_of(description)
+    laid = [*links(description, packages), *(mesh.links(chip) if chip else [])]
+    everything = packages + (len(chip.tiles) if chip else 0)
+    if not laid:
+        return [[int(one != other) for other in range(everything)] for one in range(everything)]
+    return interconnect.package_hops(everything, laid)
