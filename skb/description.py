@@ -73,6 +73,7 @@ def cpus(description: Description, dump: bytes) -> list[Cpu]:
     nodes = nodes_a_package(description)
     processor = description["processor"]
     cores_a_die = processor.get("complexes_a_die", 0) * processor.get("cores_a_complex", 0)
+    cores_a_die = description.get("dies", {}).get("cores", cores_a_die)
     cpus = []
     for cpu, package, core, _ in threads:
         at, count = ranks[package][core], len(ranks[package])

@@ -11,6 +11,7 @@ Its tables, all of them optional; what is not stated is not written:
   tables of `size_bytes`, `ways`, `line_bytes`; `[[processor.groups]]` are the groups of cores of `intel_modern`. They
   make cpuid.txt; who is where, who shares a cache and what APIC ids there are follows from it (description.py).
 - `[clocks]`: the clock in Hz by kind of core (`uniform` where there is one kind), where CPUID does not tell it.
+- `[dies]`: `cores`, how many are on a die, where neither CPUID nor the encoder's parameters tell.
 - `[interconnect]`: `links`, pairs of packages; or `shape`, one of those in interconnect.py, which lays them.
 - `[memory]`: `node_bytes` each node, `nodes_a_package` (1), `hole`, the addresses below 4 GiB that devices have.
 - `[acpi]`: makes acpi.txt: FADT (`fadt` has its fields), MADT (`io_apics`, `overrides`), ids `oem_id`, `table_id`;
