@@ -267,6 +267,9 @@ fact(ht_bus, [node:id, link:id, first:id, last:id], none, [pci, sysfs],
 fact(rootcomplex_addr, [package:term, address:addr], none, [pci],
      "the PCI root at that address hangs off that package").
 
+fact(device_fixed, [address:addr], none, [a_priori],
+     "the PCI function, and the bridges it is behind, must keep their addresses").
+
 % -- sysfs
 
 fact(cpu_node, [core:core, node:id], [core], [sysfs, hwloc],
@@ -424,6 +427,16 @@ derived(equal_cores, [groups:list], det,
         "groups of cores that nothing but their numbers tells apart").
 derived(equal_cores, [core:core, cores:list], semidet,
         "the cores that nothing but their numbers tells from Core, itself included").
+derived(pci_roots, [buses:list], det,
+        "the PCI buses that no bridge leads to").
+derived(pci_windows, [bus:term, windows:list], det,
+        "what the root of a PCI bus decodes: window(Space, From, To), To excluded").
+derived(pci_problem, [bus:term, problem:term], det,
+        "problem(Registers, Windows, Buses): how much there is to arrange behind the root bus").
+derived(pci_plan, [bus:term, plan:term], semidet,
+        "plan(Regions, Used, Wasted, Bound) gives everything behind the root bus its addresses").
+derived(pci_refusal, [bus:term, reason:text], nondet,
+        "why there is no plan for the root bus").
 derived(multicast_tree, [root:core, cores:list, tree:term], semidet,
         "tree(Core, Subtrees) that brings a message from Root to all Cores soonest, of those we know to make").
 derived(multicast_sends, [tree:term, sends:list], semidet,

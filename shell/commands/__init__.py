@@ -1,6 +1,7 @@
 """The commands; importing this package registers them all."""
 
 from shell.commands import (
+    bridges,
     comparing,
     domains,
     expectations,
@@ -13,6 +14,7 @@ from shell.commands import (
 )
 
 __all__ = [
+    "bridges",
     "comparing",
     "domains",
     "expectations",
