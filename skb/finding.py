@@ -50,6 +50,10 @@ _SYSFS_FOLDERS = frozenset(
     ("block", "bus", "class", "cpu", "dev", "devices", "firmware", "fs", "hypervisor", "kernel", "module", "node",
      "power", "proc", "sys", "system")
 )
+_KERNELS = ("/sys/", "/proc/", "/dev/")
+_OF_KERNEL = re.compile(
+    r"/firmware/acpi/tables/|/bus/pci/devices/\Z|/[0-9a-f]{4,6}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]/\Z"
+)
 _PROLOG_FACT = re.compile(r"^\s*[a-z][A-Za-z0-9_]*\(", re.MULTILINE)
 
 
@@ -224,6 +228,14 @@ def _is_function(origin: str, data: bytes, named: bool) -> bool:
 
 
 def _folder(path: Path, found: Found) -> None:
+    if path.absolute().name == "cpu" and _sysfs_in(path.absolute().parent) is not None:
+        path = path.absolute().parent  # devices/system without its last step
+    real = f"{os.path.realpath(path)}/"
+    if real.startswith(_KERNELS) and not _OF_KERNEL.search(real) and _sysfs_in(path) is None:
+        raise MachineError(  # some files there wait for ever when they are read
+            f"{path}: of the kernel's own folders /sys/devices/system, /sys/bus/pci/devices and "
+            "/sys/firmware/acpi/tables are read, and the file /proc/cpuinfo"
+        )
     files: list[Path] = []
     for entry in _entries(path, 0, found):
         files.append(entry)
@@ -267,7 +279,7 @@ def _entries(folder: Path, depth: int, found: Found) -> Iterator[Path]:
         found.left_out.append((str(folder), f"cannot be read: {machine.reason(error)}"))
         return
     for entry in entries:
-        if entry.name.startswith("."):
+        if entry.name.startswith(".") or (_ADDRESS_FOLDER.match(folder.name) and entry.name != "config"):
             continue
         if _ADDRESS_FOLDER.match(entry.name) and os.path.isfile(entry / "config"):
             yield entry / "config"

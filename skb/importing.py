@@ -180,22 +180,37 @@ def _chosen(dumps: Sequence[Dump], left_out: list[tuple[str, str]]) -> list[tupl
             for dump in mine:
                 if dump is not best[0] and dump.origin not in refused:
                     left_out.append((dump.origin, f"{kind} is taken from {best[0].origin}"))
-    return chosen
+    return _with_cpuinfo(chosen, left_out)
+
+
+def _with_cpuinfo(
+    chosen: list[tuple[Dump, list[Fact]]], left_out: list[tuple[str, str]]
+) -> list[tuple[Dump, list[Fact]]]:
+    """A /proc/cpuinfo beside a copy of /sys is read with it (machine.py), unless the copy has its own."""
+    by_kind = {dump.kind: (dump, facts) for dump, facts in chosen}
+    if not {"sysfs", "cpuinfo"} <= by_kind.keys():
+        return chosen
+    (sysfs, before), (beside, _) = by_kind["sysfs"], by_kind["cpuinfo"]
+    files = _tree(sysfs)
+    if _cpuinfo_in(files) is not None:
+        left_out.append((beside.origin, f"/proc/cpuinfo is taken from {sysfs.origin}"))
+        return [each for each in chosen if each[0] is not beside]
+    both = machine.read_sysfs(files, sysfs.origin, beside.files["cpuinfo.txt"])
+    known = set(before)
+    by_kind["sysfs"] = sysfs, [each for each in both if each in known]
+    by_kind["cpuinfo"] = beside, [each for each in both if each not in known]
+    return [by_kind[kind] for kind in by_kind]
 
 
 def _together(
-    name: str, read: list[tuple[Dump, list[Fact]]]
+    name: str, read: Iterable[tuple[Dump, list[Fact]]]
 ) -> tuple[list[tuple[str, list[Fact]]], str]:
     """All facts by source, as machine.read gives them, and the text of facts.pl."""
-    sysfs = next((dump for dump, _ in read if dump.kind == "sysfs"), None)
     facts: dict[str, list[Fact]] = {}
     apriori = ""
-    for place, (dump, said) in enumerate(read):
+    for dump, said in read:
         if dump.kind == "facts":
             apriori = dump.files["facts.pl"].decode()
-        elif dump.kind == "cpuinfo" and sysfs is not None:
-            said = []  # a part of the copy of /sys then, and read with it
-            read[place] = dump, said
         facts.setdefault(_SOURCES[dump.kind], []).extend(said)
     facts.setdefault("a_priori", []).append(fact("machine", name))
     return list(facts.items()), apriori
@@ -204,10 +219,17 @@ def _together(
 def _misfits(read: Iterable[tuple[Dump, Sequence[Fact]]], suspicion: str) -> Iterator[str]:
     """Dumps that do not tell of the same cores may be of different machines, unless all are of the host."""
     told: list[tuple[str, set[Any]]] = []
+    enabled: set[Any] = set()
+    apics: set[Any] = set()
     for dump, facts in read:
-        cores = {each.args[0] for each in facts if each.name in ("cpu_thread", "corename")}
-        if cores and dump.kind != "facts":
+        cores = {each.args[0] for each in facts if each.name in ("cpu_thread", "corename", "core_latency")}
+        if cores:
             told.append((dump.place, cores))
+        enabled |= {each.args[1] for each in facts if each.name == "apic" and each.args[2] == 1}
+        names = (each.args[2] for each in facts if each.name == "corename")
+        apics |= {name.args[0] for name in names if isinstance(name, Compound) and name.name == "apic"}
+    if enabled and apics - enabled:
+        yield f"{len(apics - enabled)} of {len(apics)} cores have a local APIC that acpi does not enable: {suspicion}"
     for place, cores in told[1:]:
         if cores != told[0][1]:
             yield (
@@ -299,7 +321,7 @@ def _told_clocks(
         if dump.kind == "cpuinfo":
             data: bytes | None = dump.files["cpuinfo.txt"]
         elif dump.kind == "sysfs":
-            data = _cpuinfo_in(dump)
+            data = _cpuinfo_in(_tree(dump))
         else:
             continue
         for core, (hertz, key) in cpuinfo.clocks(data, dump.origin).items() if data else ():
@@ -312,11 +334,15 @@ def _told_clocks(
     return found
 
 
-def _cpuinfo_in(dump: Dump) -> bytes | None:
+def _tree(sysfs: Dump) -> dict[str, bytes]:
+    """The files of a copy of /sys, by path."""
     from skb.readers.sysfs_files import unpack
 
-    (data,) = dump.files.values()
-    files = unpack(data, dump.origin)
+    (data,) = sysfs.files.values()
+    return unpack(data, sysfs.origin)
+
+
+def _cpuinfo_in(files: Mapping[str, bytes]) -> bytes | None:
     return next((content for path, content in files.items() if f"/{path}".endswith("/proc/cpuinfo")), None)
 
 
@@ -357,12 +383,17 @@ def _readme(imported: Imported, files: Mapping[str, bytes]) -> str:
         f"{size(imported)}, {clocks}; imported on {datetime.date.today().isoformat()}.", "",
         "| file | kind | imported from | facts |", "|---|---|---|---|",
     ]
-    lines += [f"| `{p.file}` | {p.kind} | {_cell(p.origin)} | {p.facts} |" for p in imported.parts]
+    lines += [f"| `{p.file}` | {p.kind} | {_cell(_absolute(p.origin))} | {p.facts} |" for p in imported.parts]
     if imported.remarks:
         lines += ["", *(f"- {_cell(remark)}" for remark in imported.remarks)]
     lines += ["", "SHA-256 of the files:", ""]
     lines += [f"    {hashlib.sha256(data).hexdigest()}  {path}" for path, data in sorted(files.items())]
     return "\n".join(lines) + "\n"
+
+
+def _absolute(origin: str) -> str:
+    """The path from the root where it is one; a README is read elsewhere than where the import was typed."""
+    return os.path.abspath(origin) if os.path.exists(origin) else origin
 
 
 def _cell(text: str) -> str:

@@ -207,6 +207,44 @@ def test_contradictions_are_counted_but_not_what_one_source_does_not_know(
     assert imports(tmp_path / "cpuid", name="alone").contradictions == 0
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_cpuinfo_beside_a_copy_of_sysfs_is_read_with_it_as_the_machine_will_be(
+    imports: Callable[..., Imported], tmp_path: Path, own: bool
+) -> None:
+    tree = {f"sys/devices/system/cpu/cpu{cpu}/topology/core_cpus": f"{1 << cpu:x}\n".encode() for cpu in range(2)}
+    tree |= {f"sys/devices/system/cpu/cpu{cpu}/topology/package_cpus": b"3\n" for cpu in range(2)}
+    names = "".join(f"processor\t: {cpu}\nmodel name\t: A @ 2.00GHz\n\n" for cpu in range(2)).encode()
+    if own:
+        tree["proc/cpuinfo"] = names.replace(b"2.00", b"3.00")
+    (tmp_path / "sys.tar").write_bytes(tar(tree))
+    (tmp_path / "cpuinfo").write_bytes(names)
+    imported = imports(tmp_path / "sys.tar", tmp_path / "cpuinfo")
+    assert imported.clocks_hz == ((3 if own else 2) * 10**9,)
+    assert [(part.kind, part.facts) for part in imported.parts] == (
+        [("sysfs", 8)] if own else [("sysfs", 6), ("cpuinfo", 2)]
+    )
+    read = dict(machine.read(imported.path).facts)
+    assert len(read["sysfs"]) == imported.facts["sysfs"] == 8
+    assert imported.left_out == (
+        ((f"{tmp_path}/cpuinfo", f"/proc/cpuinfo is taken from {tmp_path}/sys.tar"),) if own else ()
+    )
+
+
+@pytest.mark.parametrize("folder", ["/proc", "/sys/kernel", "/dev"])
+def test_the_kernels_own_folders_are_not_walked(imports: Callable[..., Imported], folder: str) -> None:
+    if not Path(folder).is_dir():
+        pytest.skip(f"this system has no {folder}")
+    with pytest.raises(MachineError, match=f"{folder}: of the kernel's own folders /sys/devices/system"):
+        imports(Path(folder))
+
+
+def test_the_folder_of_the_cpus_alone_is_a_copy_of_sysfs(imports: Callable[..., Imported], tmp_path: Path) -> None:
+    for cpu in range(2):
+        (tmp_path / "cpu" / f"cpu{cpu}" / "topology").mkdir(parents=True)
+        (tmp_path / "cpu" / f"cpu{cpu}" / "topology" / "core_cpus").write_text(f"{1 << cpu:x}\n")
+    assert imports(tmp_path / "cpu").cores == 2
+
+
 # -- clocks and packages ---------------------------------------------------------------------------
 
 
