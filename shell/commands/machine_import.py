@@ -35,9 +35,9 @@ def machine_import(
 ) -> Result:
     """Each file is recognised by what is in it, compressed or not: acpidump text or ACPI tables; lspci output;
     CPUID dumps; a copy of /sys/devices/system or a tarball of hwloc-gather-topology; /proc/cpuinfo; XML of lstopo;
-    a matrix of latencies; Prolog facts. A folder or a tarball may hold several. One of each kind makes the machine;
-    `machine check` shows where they contradict each other. It is kept in the user's data folder, and
-    nothing that is booted changes.
+    a matrix of latencies; Prolog facts. A folder or a tarball may hold several. One of each kind makes the machine,
+    of several in a folder the one that says most. It is kept in the user's data folder, with a README.md that
+    tells all this; what is booted stays as it is. `skb contradiction(F, S, G, T)` lists where its sources differ.
     """
     imported = importing.import_machine(
         session.kb, name, [_path(each, session) for each in paths], from_host=from_host, replace=replace,
