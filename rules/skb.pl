@@ -9,6 +9,7 @@ loaded into modules of their own, which import from this one.
 
 :- use_module(apriori, []).
 :- use_module(proof, []).
+:- use_module(units, []).
 :- reexport(vocabulary, [declared/6]).
 :- reexport(store, [fact_source/2, contradiction/4]).
 :- reexport(topology).

@@ -2,6 +2,7 @@
 :- module(types,
           [ has_type/2,                 % +Type, @Value
             natural/2,                  % ?Type, ?Text
+            unit/2,                     % ?Type, ?Unit
             type_text/2                 % +Type, -Text
           ]).
 :- use_module(library(lists)).
@@ -25,6 +26,7 @@ has_type(pattern, Value)       :- callable(Value).
 has_type(list, Value)          :- is_list(Value).
 has_type(int, Value)           :- integer(Value).
 has_type(number, Value)        :- number(Value).
+has_type(percent, Value)       :- number(Value).
 has_type(flag, Value)          :- nonvar(Value), memberchk(Value, [0, 1]).
 has_type(cache_type, Value)    :- nonvar(Value), memberchk(Value, [data, instr, unified]).
 has_type(addr, Value)          :- nonvar(Value), pci_address(Value).
@@ -56,6 +58,20 @@ natural(nanoseconds, "a time in ns").
 natural(picoseconds, "a time in ps (an integer)").
 natural(megabytes_per_second, "a bandwidth in MB/s (an integer)").
 
+%!  unit(?Type, ?Unit) is nondet.
+%
+%   Values of Type are counted in Unit, as it is written behind them.
+
+unit(label(Type), Unit) :- nonvar(Type), unit(Type, Unit).
+unit(bits, bit).
+unit(bytes, 'B').
+unit(hertz, 'Hz').
+unit(cycles, cycles).
+unit(nanoseconds, ns).
+unit(picoseconds, ps).
+unit(megabytes_per_second, 'MB/s').
+unit(percent, '%').
+
 %!  type_text(+Type, -Text) is det.
 %
 %   Text says what a value of Type is, for an error message.
@@ -77,6 +93,7 @@ other_type(term, "a term without variables").
 other_type(pattern, "a fact, in which variables may stand").
 other_type(list, "a list").
 other_type(int, "an integer").
+other_type(percent, "a number of percent").
 other_type(number, "a number").
 other_type(flag, "0 or 1").
 other_type(cache_type, "data, instr or unified").

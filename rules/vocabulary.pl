@@ -40,7 +40,7 @@ fact(memory_region, [base:address, size_bits:bits, size:bytes, type:count, data:
      "a region of physical memory; mem_region_type/2 names its type").
 fact(mem_region_type, [type:count, name:atom], [type], [boot],
      "the name of a type of memory region").
-fact(core_load, [core:core, percent:number], [core], [boot, measured],
+fact(core_load, [core:core, percent:percent], [core], [boot, measured],
      "work that the placement controller did not place takes percent of the core's time").
 
 % -- cpuid
@@ -391,7 +391,7 @@ derived(package_hops, [a:id, b:id, hops:count], nondet,
         "the shortest way between two packages has so many links").
 derived(distance, [a:core, b:core, latency:cycles], nondet,
         "one-way latency of a message from A to another core B, in cycles of A").
-derived(distance_ns, [a:core, b:core, latency:number], nondet,
+derived(distance_ns, [a:core, b:core, latency:nanoseconds], nondet,
         "one-way latency of a message from A to another core B").
 derived(nearest_cores, [core:core, cores:list], det,
         "all other cores, nearest first: by latency, else shared cache, hops and number").
@@ -409,7 +409,7 @@ derived(route, [a:core, b:core, packages:list], semidet,
         "the packages that a message from A to B passes, both ends included").
 derived(package_route, [a:id, b:id, packages:list], semidet,
         "the packages on the way from one to the other, both included").
-derived(cycles_per_hop, [latency:number], semidet,
+derived(cycles_per_hop, [latency:cycles], semidet,
         "each further link between packages makes a message later by so many cycles").
 derived(memory_at, [address:address, node:id], semidet,
         "the byte at that physical address is in the memory of Node").
@@ -417,7 +417,7 @@ derived(memory_distance, [core:core, node:id, distance:count], semidet,
         "relative distance from Core to the memory of Node; 10 is local, 255 cannot be reached").
 derived(same_memory_link, [a:core, b:core], nondet,
         "two cores reach their closest memory over the same memory controller").
-derived(access_ns, [core:core, address:address, latency:number], semidet,
+derived(access_ns, [core:core, address:address, latency:nanoseconds], semidet,
         "Core reads the byte at that physical address, uncached, in so many ns").
 derived(buffer_node, [sender:core, receiver:core, node:id], semidet,
         "messages between two cores are best kept in the memory of Node").
@@ -441,9 +441,9 @@ derived(multicast_tree, [root:core, cores:list, tree:term], semidet,
         "tree(Core, Subtrees) that brings a message from Root to all Cores soonest, of those we know to make").
 derived(multicast_sends, [tree:term, sends:list], semidet,
         "the messages of a tree, each send(From, To, Start, Arrival) in ns after the root began").
-derived(multicast_cost, [tree:term, latency:number], semidet,
+derived(multicast_cost, [tree:term, latency:nanoseconds], semidet,
         "all cores of a tree have the message so many ns after its root began").
-derived(broadcast_cost, [root:core, cores:list, method:atom, latency:number], nondet,
+derived(broadcast_cost, [root:core, cores:list, method:atom, latency:nanoseconds], nondet,
         "what a message to all Cores takes in ns: unicast, by_package, passed_on, multicast_tree, best (up to 6)").
 derived(cost_of, [name:atom, value:number, unit:atom, source:text], nondet,
         "what a mechanism costs on this machine, defaults included").
@@ -461,13 +461,13 @@ derived(fact_source, [fact:pattern, source:atom], nondet,
         "the fact holds because Source says so").
 derived(contradiction, [fact:pattern, source:atom, other:pattern, other_source:atom], nondet,
         "Fact holds because Source says so, which overrules Other that OtherSource says").
-derived(load, [core:core, load:number], nondet,
+derived(load, [core:core, load:percent], nondet,
         "by so many percent more time does a best-effort dispatcher finish its work on Core than alone").
 derived(utilisation, [core:core, utilisation:number], nondet,
         "the largest share of Core that hard real time may take in any combination of phases").
-derived(sibling_load, [core:core, load:number], det,
+derived(sibling_load, [core:core, load:percent], det,
         "sum of the loads of the other hardware threads of Core's physical core").
-derived(package_load, [core:core, load:number], semidet,
+derived(package_load, [core:core, load:percent], semidet,
         "mean load of the cores on Core's package").
 derived(peers, [core:core, count:count], det,
         "so many dispatchers of the domain being placed are on Core so far").

@@ -73,6 +73,11 @@ class Printer:
                 sys.stdout.write(printable(part) if part.endswith("\n") else printable(part) + "\n")
         sys.stdout.flush()
 
+    def text(self, text: str, end: str = "\n") -> None:
+        """Print a piece of text that is part of a conversation."""
+        sys.stdout.write(printable(text) + end)
+        sys.stdout.flush()
+
     def _table(self, table: Table) -> None:
         if self.fancy:
             _rich_table(table)

@@ -1,13 +1,15 @@
 """The interactive prompt: a line at a time, with history, completion, and Ctrl-C that stops only what runs.
 
 What is typed is a small batch file, so that `#`, `\\` and `-` mean here what they mean there. Only a query
-that began with `?-` may go over several lines without more ado: it lasts until its dot.
+that began with `?-` may go over several lines without more ado: it lasts until its dot. Its answers come one by one.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import termios
+import tty
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -19,8 +21,9 @@ from prompt_toolkit.output import ColorDepth
 
 from kernel.clock import format_duration
 from shell import batch
+from shell.commands.knowledge import answer_line
 from shell.completion import CommandCompleter
-from shell.session import Quit, Session
+from shell.session import FAILURES, Quit, Session
 
 
 def converse(session: Session, no_color: bool = False) -> None:
@@ -45,7 +48,10 @@ def converse(session: Session, no_color: bool = False) -> None:
             return
         try:
             for line in commands(text):
-                session.perform(line, "")
+                if line.startswith("?-") and len(line) > 2 and not session.printer.as_json:
+                    _stream(session, line.removeprefix("?-"))
+                else:
+                    session.perform(line, "")
         except Quit:
             return
         except KeyboardInterrupt:
@@ -57,6 +63,41 @@ def converse(session: Session, no_color: bool = False) -> None:
             if os.environ.get("PILOTFISH_DEBUG"):
                 raise
             session.printer.error("", "", f"internal error: {type(error).__name__}: {error}; please report it")
+
+
+def _stream(session: Session, goal: str) -> None:
+    """A query's answers one by one: `;` or the space bar asks for the next, `a` for all, anything else is enough."""
+    all_of_them = False
+    try:
+        units = session.kb.units(goal)
+        answered = False
+        for answer, output, more in session.kb.stream(goal):
+            answered = True
+            session.printer.text(output, end="")
+            session.printer.text(answer_line(answer, units), end="" if more else ".\n")
+            if more and not all_of_them:
+                key = _key()
+                all_of_them = key == "a"
+                if not all_of_them and key not in "; ":
+                    session.printer.text(" .\n", end="")
+                    return
+            if more:
+                session.printer.text(" ;\n", end="")
+        if not answered:
+            session.printer.text("false.\n", end="")
+    except FAILURES as error:
+        session.printer.error("?-", "", str(error))
+
+
+def _key() -> str:
+    """The next key that is pressed, without Enter."""
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    try:
+        tty.setcbreak(terminal)
+        return os.read(terminal, 1).decode(errors="replace")
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
 def commands(text: str) -> list[str]:

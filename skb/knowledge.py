@@ -6,7 +6,7 @@ which sees the facts, everything the rules conclude from them, and the user's ow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,28 @@ class KnowledgeBase:
     def ask(self, goal: str, bind: Mapping[str, Term] | None = None, *, limit: int | None = None) -> Reply:
         """A user's question: the first `limit` answers (all if None), boxed, under limits, interruptible."""
         return self.engine.solve(goal, bind, answers=limit, boxed=True)
+
+    def stream(self, goal: str) -> Iterator[tuple[dict[str, Any], str, bool]]:
+        """A user's question, as far as one goes on: each answer, what was printed for it, whether more follow.
+
+        Answers are found anew in batches that grow, so that going through n of them costs as finding O(n) does, and
+        nothing stays open in between.
+        """
+        given, printed, batch = 0, 0, 2  # of a single answer the bridge does not say whether more follow
+        while True:
+            reply = self.ask(goal, limit=batch)
+            fresh = reply.answers[given:]
+            for number, answer in enumerate(fresh, 1):
+                last = number == len(fresh)
+                yield answer, reply.output[printed:] if number == 1 else "", reply.more or not last
+            given, printed, batch = len(reply.answers), len(reply.output), 4 * batch
+            if not reply.more:
+                return
+
+    def units(self, goal: str) -> dict[str, str]:
+        """The unit of each of a question's variables that stands for a quantity, by the vocabulary."""
+        found = self.once("units:units_of_question(Text, Units)", {"Text": Text(goal_text(goal))})
+        return {pair.args[0]: pair.args[1] for pair in found["Units"]} if found else {}
 
     def explain(self, goal: str, *, limit: int = 1) -> list[Proof]:
         """Proofs of a user's goal, boxed and limited as in `ask`: the first `limit` ways in which it holds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,9 @@ def skb(session: Session, limit: int, text: str) -> Result:
     numeric = frozenset(
         name for name in names if all(isinstance(answer[name], int | float) for answer in reply.answers)
     )
-    table = Table(tuple(names), rows, numeric)
+    units = session.kb.units(text)
+    headings = {name: f"{name}, {units[name]}" if name in units else name for name in names}
+    table = Table(tuple(headings.values()), rows, frozenset(headings[name] for name in numeric))
     return Result(data, [reply.output, table] if reply.output else table, remark)
 
 
@@ -120,6 +123,15 @@ def consult(session: Session, file: str) -> Result:
     read_text(path)  # what is no text is refused here, with its line
     notes = session.kb.consult(path)
     return Result([str(note) for note in notes], remark="\n".join(str(note) for note in notes))
+
+
+def answer_line(answer: Mapping[str, Any], units: Mapping[str, str]) -> str:
+    """An answer on a line, as at a Prolog prompt: `X = 4, D = 545 cycles`."""
+    parts = [
+        f"{name} = {shown(value)}" + (f" {units[name]}" if name in units and not isinstance(value, Variable) else "")
+        for name, value in answer.items()
+    ]
+    return ", ".join(parts) or "true"
 
 
 def shown(value: Any) -> str:

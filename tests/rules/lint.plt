@@ -93,3 +93,16 @@ test(the_shipped_policies_pass, [forall(( policies(Policies), member(policy(Name
     check_rules(File, Text, policy, Notes).
 
 :- end_tests(lint).
+
+:- use_module('../../rules/units').
+
+:- begin_tests(units).
+
+test(a_distance_is_in_cycles, Units == ['D'-cycles]) :-
+    units_of_question("distance(0, X, D), X > 3\n.", Units).
+test(within_a_condition_too, Units == ['H'-'Hz', 'S'-'B']) :-
+    units_of_question("( clock_hz(0, H) -> findall(S, cache_of(0, 2, S, _), L) ; true )\n.", Units).
+test(what_is_a_number_has_none, Units == []) :-
+    units_of_question("core(X), member(Y, [1]), Z is X + Y, hops(0, X, H)\n.", Units).
+
+:- end_tests(units).

@@ -115,6 +115,32 @@ def test_a_query_lasts_until_its_dot(terminal: Terminal) -> None:
     terminal.ready()
 
 
+def test_answers_come_one_by_one(terminal: Terminal) -> None:
+    terminal.enter("?- shares_cache(0, X, 3), distance(0, X, D).")
+    terminal.wait_for(r"^X = 1, D = 448 cycles$")
+    terminal.child.send(";")
+    terminal.wait_for(r"^X = 1, D = 448 cycles ;$")
+    terminal.wait_for(r"^X = 2, D = 448 cycles$")
+    terminal.child.send("\r")
+    terminal.wait_for(r"^X = 2, D = 448 cycles \.$")
+    terminal.enter("?- between(1, 300, X).")
+    terminal.wait_for(r"^X = 1$")
+    terminal.child.send("a")
+    terminal.wait_for(r"^X = 300\.$")
+    terminal.enter("?- hops(0, 15, 7).")
+    terminal.wait_for(r"^false\.$")
+    terminal.enter("?- hops(0, 15, 2).")
+    terminal.wait_for(r"^true\.$")
+    terminal.enter("?- no_such(1).")
+    terminal.wait_for(r"no predicate no_such/1")
+    terminal.enter("?- core(X).")
+    terminal.wait_for(r"^X = 0$")
+    terminal.child.sendintr()
+    terminal.wait_for("interrupted")
+    terminal.enter("nproc")
+    terminal.wait_for(r"^16$")
+
+
 def test_a_backslash_continues_a_command(terminal: Terminal) -> None:
     terminal.enter("echo one \\")
     terminal.wait_for(r"^\.\.\.")
