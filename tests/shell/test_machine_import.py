@@ -191,7 +191,7 @@ def test_the_booted_machine_can_be_replaced_and_reset(run: Run) -> None:
     run("-c", f"machine import mine {AMD}")
     few = f"machine import mine {AMD / 'cpuid.txt'} --replace --clock 1GHz"
     done = run("-m", "mine", "-c", few, "-c", "skb clock_hz(0, H)", "-c", "reset", "-c", "skb clock_hz(0, H)")
-    assert [line.strip() for line in done.stdout.splitlines()[-4:]] == ["H, Hz", "2500000000", "H", "1000000000"]
+    assert [line.strip() for line in done.stdout.splitlines()[-4:]] == ["H, Hz", "2500000000", "H, Hz", "1000000000"]
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="this system limits no files")
