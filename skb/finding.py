@@ -345,7 +345,7 @@ def _members(plain: bytes, origin: str) -> dict[str, bytes]:
     members: dict[str, bytes] = {}
     total = 0
     try:
-        with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+        with tarfile.open(fileobj=io.BytesIO(plain), mode="r:") as tar:
             for member in tar:
                 if member.name.startswith("/") or ".." in member.name.split("/"):
                     raise DumpError(f"{origin}/{member.name[:200]}", "a path that leads out of the tarball")

@@ -236,7 +236,7 @@ def _text(path: Path) -> str:
 def reason(error: Exception) -> str:
     """What went wrong, in the words of the operating system or the library, as a part of a line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return text.lower() or "it breaks off"
+    return " ".join(text.lower().split()) or "it breaks off"
 
 
 def _summary(path: Path) -> str:

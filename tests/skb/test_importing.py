@@ -398,6 +398,7 @@ REFUSED = [
     ("cut.gz", gzip.compress(b"x" * 10000)[:-9], "not a whole compressed file"),
     ("cut.tar", tar({"sys/devices/system/cpu/online": b"0\n" * 600})[:1000], "not a whole tarball|no dump"),
     ("up.tar", tar({"../../etc/cpuid.txt": b"x"}), "a path that leads out of the tarball"),
+    ("broken.tar", b"\xff" + tar({"cpuid.txt": b"x"})[1:], "not a whole tarball: "),
     ("plain.tar", tar({"notes": b"x"}), "no dump in this tarball; recognised are"),
     ("list.json", b'{"a": [1, 2], "b": [3, 4]}\n', NO_DUMP),
 ]
