@@ -16,6 +16,7 @@
 :- use_module(symmetry).
 :- use_module(multicast).
 :- use_module(pci).
+:- use_module(interrupts).
 :- use_module(costs).
 :- use_module(admission, [utilisation/2]).
 :- use_module(load).
@@ -40,7 +41,7 @@ may_call(facts, Head) :-
     declared(Name, Arity, fact, _, _, _),
     functor(Head, Name, Arity).
 may_call(Module, Head) :-
-    member(Module, [topology, distance, routes, memory, symmetry, multicast, pci, costs, load]),
+    member(Module, [topology, distance, routes, memory, symmetry, multicast, pci, interrupts, costs, load]),
     module_property(Module, exports(Exports)),
     member(Name/Arity, Exports),
     declared(Name, Arity, derived, _, _, _),

@@ -427,6 +427,16 @@ derived(equal_cores, [groups:list], det,
         "groups of cores that nothing but their numbers tells apart").
 derived(equal_cores, [core:core, cores:list], semidet,
         "the cores that nothing but their numbers tells from Core, itself included").
+derived(interrupt_gsi, [address:addr, gsi:id], nondet,
+        "the pin of the PCI function raises that global system interrupt").
+derived(isa_gsi, [irq:id, gsi:id, trigger:oneof([edge, level]), polarity:oneof([high, low])], det,
+        "the ISA interrupt arrives as that global system interrupt").
+derived(ioapic_input, [gsi:id, ioapic:id, input:id], semidet,
+        "the global system interrupt is that input of that I/O APIC").
+derived(interrupt_plan, [plan:list], det,
+        "interrupt(Address, Source, Core, Vector) for each interrupt, spread over the cores near its function").
+derived(interrupt_core, [address:addr, core:core], semidet,
+        "the plan sends the first interrupt of the PCI function to that core").
 derived(pci_roots, [buses:list], det,
         "the PCI buses that no bridge leads to").
 derived(pci_windows, [bus:term, windows:list], det,
