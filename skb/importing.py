@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,13 +23,12 @@ from skb.facts import Compound, Fact, fact
 from skb.finding import dumps_in
 from skb.knowledge import KnowledgeBase
 from skb.machine import MachineError
-from skb.machine_writing import taken, write_machine
+from skb.machine_writing import machine_place, write_machine
 from skb.readers import DumpError, cpuinfo
 
 ASSUMED_CLOCK_HZ = 10**9
 """Where nothing tells the clock: a cycle is a nanosecond, so that cycles can be read off."""
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
 _SOURCES = {
     "acpi": "acpi", "pci": "pci", "cpuid": "cpuid", "sysfs": "sysfs", "cpuinfo": "sysfs", "hwloc": "hwloc",
     "latency": "measured", "facts": "a_priori",
@@ -75,7 +73,7 @@ def import_machine(
     `clock_hz` is the clock of every core, whatever the dumps say. MachineError, SkbError or DumpError say what
     cannot be used, and why; nothing is written then.
     """
-    folder = _place(name, replace)
+    folder = machine_place(name, replace)
     found = dumps_in(paths)
     left_out, remarks = list(found.left_out), []
     dumps = found.dumps
@@ -124,24 +122,6 @@ def import_machine(
     files["README.md"] = _readme(imported, files).encode()
     write_machine(folder, files, replace)
     return imported
-
-
-# -- names -----------------------------------------------------------------------------------------
-
-
-def _place(name: str, replace: bool) -> Path:
-    """The folder of a machine to be; MachineError where it may not have that name."""
-    if not _NAME.match(name):
-        raise MachineError(
-            f"'{name[:80]}' is no name for a machine: letters, digits, '.', '_', '+' and '-', "
-            "a letter or digit first, 64 at most"
-        )
-    if (machine.SHIPPED / name).is_dir():
-        raise MachineError(f"{name} is a machine that comes with Pilotfish; take another name")
-    folder = machine.user_machines() / name
-    if os.path.lexists(folder) and not replace:
-        raise taken(folder)
-    return folder
 
 
 # -- which dumps -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -19,9 +20,25 @@ from pathlib import Path
 from skb import machine
 from skb.machine import MachineError
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 _STALE_SECONDS = 3600.0
 """No import takes so long: what is older was left behind by one that was killed."""
+
+
+def machine_place(name: str, replace: bool) -> Path:
+    """The folder of a machine to be; MachineError where it may not have that name."""
+    if not _NAME.match(name):
+        raise MachineError(
+            f"'{name[:80]}' is no name for a machine: letters, digits, '.', '_', '+' and '-', "
+            "a letter or digit first, 64 at most"
+        )
+    if (machine.SHIPPED / name).is_dir():
+        raise MachineError(f"{name} is a machine that comes with Pilotfish; take another name")
+    folder = machine.user_machines() / name
+    if os.path.lexists(folder) and not replace:
+        raise taken(folder)
+    return folder
 
 
 def write_machine(folder: Path, files: Mapping[str, bytes], replace: bool) -> None:
@@ -50,7 +67,7 @@ def write_machine(folder: Path, files: Mapping[str, bytes], replace: bool) -> No
         _put(staged, folder, replace)
         _flush(home)
     except OSError as error:
-        raise MachineError(f"{folder}: not written: {machine.reason(error)}; nothing was imported") from None
+        raise MachineError(f"{folder}: not written: {machine.reason(error)}; nothing was written") from None
     finally:
         if staged is not None:
             shutil.rmtree(staged, ignore_errors=True)

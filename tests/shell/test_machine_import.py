@@ -204,7 +204,7 @@ def test_a_file_that_cannot_grow_leaves_the_machine_before_in_place(run: Run, ho
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
     )
     assert done.returncode == 1
-    assert done.stderr == f"-c:1: machine: {home / 'mine'}: not written: file too large; nothing was imported\n"
+    assert done.stderr == f"-c:1: machine: {home / 'mine'}: not written: file too large; nothing was written\n"
     assert left_in(home) == before
 
 

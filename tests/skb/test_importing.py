@@ -536,7 +536,7 @@ def test_a_disk_without_room_is_told_and_nothing_is_left(
     imports: Callable[..., Imported], failing: Callable[[str, int, BaseException], None], home: Path
 ) -> None:
     failing("fsync", 2, OSError(errno.ENOSPC, "No space left on device"))
-    with pytest.raises(MachineError, match=r"mine: not written: no space left on device; nothing was imported"):
+    with pytest.raises(MachineError, match=r"mine: not written: no space left on device; nothing was written"):
         imports(AMD)
     assert written(home) == []
 
