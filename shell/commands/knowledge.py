@@ -34,7 +34,10 @@ def skb(session: Session, limit: int, text: str) -> Result:
     remark = f"there are more than {limit} answers; --limit N asks for more" if reply.more else ""
     if not reply.answers:
         return Result(data, reply.output + "false.", remark)
-    names = list(reply.answers[0])
+    # What a goal leaves open tells nothing; JSON has it all the same.
+    names = [
+        name for name in reply.answers[0] if not all(isinstance(answer[name], Variable) for answer in reply.answers)
+    ]
     if not names:
         return Result(data, reply.output + "true.", remark)
     rows = [tuple(shown(answer[name]) for name in names) for answer in reply.answers]
@@ -128,8 +131,9 @@ def consult(session: Session, file: str) -> Result:
 def answer_line(answer: Mapping[str, Any], units: Mapping[str, str]) -> str:
     """An answer on a line, as at a Prolog prompt: `X = 4, D = 545 cycles`."""
     parts = [
-        f"{name} = {shown(value)}" + (f" {units[name]}" if name in units and not isinstance(value, Variable) else "")
+        f"{name} = {shown(value)}" + (f" {units[name]}" if name in units else "")
         for name, value in answer.items()
+        if not isinstance(value, Variable)
     ]
     return ", ".join(parts) or "true"
 
