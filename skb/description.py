@@ -55,7 +55,9 @@ def registers(processor: Description) -> list[cpuid.Registers]:
 
 
 def _part(value: Any) -> Any:
-    """A stated parameter of an encoder: tables are caches."""
+    """A stated parameter of an encoder: tables are caches, "none" is no cache."""
+    if value == "none":
+        return None
     return cpuid.CacheGeometry(**value) if isinstance(value, Mapping) else value
 
 

@@ -8,8 +8,9 @@ A description (machine.toml in the folder, every figure with its source beside i
 Its tables, all of them optional; what is not stated is not written:
 
 - `[processor]`: `encoder`, one of those in skb/writers/cpuid.py, and its parameters under their own names; caches are
-  tables of `size_bytes`, `ways`, `line_bytes`; `[[processor.groups]]` are the groups of cores of `intel_modern`. They
-  make cpuid.txt; who is where, who shares a cache and what APIC ids there are follows from it (description.py).
+  tables of `size_bytes`, `ways`, `line_bytes`, or "none"; `[[processor.groups]]` are the groups of cores of
+  `intel_modern`. They make cpuid.txt; who is where, who shares a cache and what APIC ids there are follows from it
+  (description.py).
 - `[clocks]`: the clock in Hz by kind of core (`uniform` where there is one kind), where CPUID does not tell it.
 - `[dies]`: `cores`, how many are on a die, where neither CPUID nor the encoder's parameters tell.
 - `[interconnect]`: `links`, pairs of packages; or `shape`, one of those in interconnect.py, which lays them.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from skb.writers import cpuid_leaves as leaves
-from skb.writers.cpuid_leaves import KB, MB, CacheGeometry, EncodingError, Quad, Registers, width
+from skb.writers.cpuid_leaves import GB, KB, MB, CacheGeometry, EncodingError, Quad, Registers, width
 
 _AMD = "AuthenticAMD"
 
@@ -191,14 +191,14 @@ def amd_zen(
     cores_a_complex: int,
     threads_a_core: int = 2,
     complexes_a_die: int = 1,
-    l3: CacheGeometry = ZEN_L3,
+    l3: CacheGeometry | None = ZEN_L3,
     l1d: CacheGeometry = ZEN_L1,
     l1i: CacheGeometry = ZEN_L1,
     l2: CacheGeometry = ZEN_L2,
     physical_bits: int = 52,
     virtual_bits: int = 57,
 ) -> list[Registers]:
-    """Zen processors: `complexes_a_package` complexes (CCX) that each share an L3, in dies (CCD).
+    """Zen processors: `complexes_a_package` complexes (CCX) that each share an L3 (None: they have none), in CCDs.
 
     Leaves 0B, 80000008, 8000001D, 8000001E, and 80000026 where family and model have it (Zen 4, family
     19h model 10h, and later). CPUs are numbered as Linux numbers them: the first threads of all cores,
@@ -221,7 +221,6 @@ def amd_zen(
     zen4 = family > 0x19 or (family == 0x19 and model >= 0x10)
     part = _ZEN_4 if zen4 else _ZEN_2
     eax = leaves.signature(family, model, stepping)
-    whole = CacheGeometry(l3.size_bytes * complexes_a_package, l3.ways, l3.line_bytes)
     shared: dict[tuple[int, int], Quad] = {
         (0, 0): leaves.name_leaf(0x10, _AMD),
         (5, 0): (0x40, 0x40, 3, 0x11),
@@ -231,7 +230,7 @@ def amd_zen(
         (0x80000001, 0): (eax, 0x40000000, 0x75C237FF, 0x2FD3FBFF),
         **leaves.brand_leaves(brand),
         (0x80000005, 0): (*part.l1_tlbs, leaves.amd_l1(l1d), leaves.amd_l1(l1i)),
-        (0x80000006, 0): (*part.l2_tlbs, leaves.amd_l2(l2), leaves.amd_l3(whole, in_1d=True)),
+        (0x80000006, 0): (*part.l2_tlbs, leaves.amd_l2(l2), _all_l3s(l3, complexes_a_package)),
         (0x80000008, 0): leaves.address_leaf(
             physical_bits,
             virtual_bits,
@@ -243,7 +242,7 @@ def amd_zen(
             0x8000001D,
             [
                 *leaves.inner_caches(l1d, l1i, l2, l1_ids=threads_a_core, l2_ids=threads_a_core, l2_flags=2),
-                leaves.SharedCache(leaves.UNIFIED, 3, l3, complex_threads, flags=1),
+                *([leaves.SharedCache(leaves.UNIFIED, 3, l3, complex_threads, flags=1)] if l3 else []),
             ],
         ),
     }
@@ -278,6 +277,14 @@ def amd_zen(
                         own |= leaves.domain_leaf(0x80000026, apic, dies)
                     machine.append(own)
     return machine
+
+
+def _all_l3s(l3: CacheGeometry | None, complexes: int) -> int:
+    """80000006 EDX: the L3s of a package together, as much of them as the field holds."""
+    if l3 is None:
+        return 0
+    field = CacheGeometry(min(l3.size_bytes * complexes, 8 * GB - 512 * KB), l3.ways, l3.line_bytes)
+    return leaves.amd_l3(field, in_1d=True)
 
 
 def _check(packages: int, cores: int, package_bits: int) -> None:

@@ -128,8 +128,10 @@ def intel_modern(
                for group in groups for at in range(0, group.cores, group.cores_a_module)]  # fmt: skip
     die_shift = module_shift + width(len(modules))
     package_shift = die_shift + width(dies_a_package)
-    if package_shift > 12 or package_shift + width(packages) > 31:
-        raise EncodingError(f"a package of {package_shift} bits of APIC ids: leaf 4 ends at 12")
+    if die_shift > 12:
+        raise EncodingError(f"a die of {die_shift} bits of APIC ids that share an L3: leaf 4 ends at 12")
+    if package_shift + width(packages) > 31:
+        raise EncodingError(f"{packages} packages of {package_shift} bits of APIC ids: there are 32")
     die_threads = sum(cores * group.threads_a_core for group, cores in modules)
     eax = leaves.signature(6, model, stepping)
     machine: list[tuple[tuple[int, ...], Registers]] = []
