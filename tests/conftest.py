@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from skb import machine
 from skb.engine import Engine
 from skb.knowledge import KnowledgeBase
+
+
+@pytest.fixture(autouse=True, scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What tests import and remember goes into a folder of their own, not into the user's."""
+    folder = tmp_path_factory.mktemp("data")
+    os.environ["XDG_DATA_HOME"] = str(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
