@@ -30,9 +30,10 @@ Its tables, all of them optional; what is not stated is not written:
 
 from __future__ import annotations
 
+import functools
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from skb import description as described
@@ -41,6 +42,9 @@ from skb.description import Cpu, Description
 from skb.facts import Fact, compound, fact
 from skb.interconnect import Link
 from skb.writers import acpi, apriori, cpuid, latency, mesh, pci
+
+Hops = Callable[[], list[list[int]]]
+"""Fewest links between packages, found when they are asked for: of thousands it takes a while."""
 
 MOST_SLIT_NODES = 256
 """A SLIT of more nodes is not written: its entries, and the facts made of them, grow with their square."""
@@ -65,7 +69,7 @@ def generate(description: Description) -> dict[str, bytes]:
         cpus = described.cpus(description, files["cpuid.txt"])
         packages = 1 + max(cpu.place.package for cpu in cpus)
         links = described.links(description, packages)
-        hops = described.hops(description, packages)
+        hops = functools.cache(functools.partial(described.hops, description, packages))
         memory = _memory(description, cpus) if "memory" in description else []
         if "acpi" in description:
             files["acpi.txt"] = acpi.acpidump(_tables(description, cpus, hops, memory)).encode()
@@ -76,7 +80,7 @@ def generate(description: Description) -> dict[str, bytes]:
             chip = described.mesh_of(description)
             places = [*(cpu.place for cpu in cpus), *(mesh.places(chip) if chip else [])]
             pairs = [latency.Pairs(**each) for each in description["latency"]["pairs"]]
-            files["latency.csv"] = latency.latency_csv(places, pairs, description["latency"]["unit"], hops).encode()
+            files["latency.csv"] = latency.latency_csv(places, pairs, description["latency"]["unit"], hops()).encode()
     facts = _facts(description, cpus, links)
     if any(paragraph.facts for paragraph in facts):
         title = "A priori facts, made of machine.toml, which has the source of each figure."
@@ -121,7 +125,7 @@ def _clocks(description: Description, cpus: Sequence[Cpu]) -> Iterator[Fact]:
 
 
 def _tables(
-    description: Description, cpus: Sequence[Cpu], hops: list[list[int]], memory: Sequence[acpi.MemoryAffinity]
+    description: Description, cpus: Sequence[Cpu], hops: Hops, memory: Sequence[acpi.MemoryAffinity]
 ) -> list[bytes]:
     """FADT and MADT; SRAT and SLIT where distances are stated, MCFG where its window is."""
     stated = description["acpi"]
@@ -142,7 +146,7 @@ def _tables(
         nodes = sorted({(cpu.place.node, cpu.place.package) for cpu in cpus})
         if len(nodes) <= MOST_SLIT_NODES:
             matrix = [
-                [_distance(stated, one == other, hops[package][far]) for other, far in nodes]
+                [_distance(stated, one == other, hops()[package][far]) for other, far in nodes]
                 for one, package in nodes
             ]
             tables.append(acpi.slit(matrix, oem=oem))

@@ -100,13 +100,23 @@ def links(shape: str, packages: int) -> list[Link]:
 
 def package_hops(packages: int, linked: Iterable[Sequence[int]]) -> list[list[int]]:
     """Hops between packages over the links, the fewest: `[from][to]`; InterconnectError where there is no way."""
+    near = _near(packages, linked)
+    return [_hops_from(start, near) for start in range(packages)]
+
+
+def hops_from(package: int, packages: int, linked: Iterable[Sequence[int]]) -> list[int]:
+    """A row of `package_hops`."""
+    return _hops_from(package, _near(packages, linked))
+
+
+def _near(packages: int, linked: Iterable[Sequence[int]]) -> dict[int, list[int]]:
     near: dict[int, list[int]] = {package: [] for package in range(packages)}
     for one, other in linked:
         if not (0 <= one < packages and 0 <= other < packages):
             raise InterconnectError(f"interconnect.links: {one}-{other} leads outside packages 0-{packages - 1}")
         near[one].append(other)
         near[other].append(one)
-    return [_hops_from(start, near) for start in range(packages)]
+    return near
 
 
 def _hops_from(start: int, near: dict[int, list[int]]) -> list[int]:

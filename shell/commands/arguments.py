@@ -9,6 +9,9 @@ from kernel.domain import Domain
 from shell.errors import ShellError
 from shell.session import Session
 
+_CLOCK = re.compile(r"([0-9]{1,10}(?:\.[0-9]{1,9})?) ?([KMG]?)(?:Hz)?\Z", re.IGNORECASE)
+_HERTZ = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+_SLOWEST_HZ, _FASTEST_HZ = 10**6, 10**11
 _RANGE = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?\Z")
 
 
@@ -18,6 +21,15 @@ def duration(text: str) -> int:
         return parse_duration(text)
     except ValueError as error:
         raise ShellError(str(error)) from None
+
+
+def clock_hz(text: str) -> int:
+    """A clock as Hz."""
+    match = _CLOCK.match(text.strip())
+    hertz = round(float(match[1]) * _HERTZ[match[2].upper()]) if match else 0
+    if not _SLOWEST_HZ <= hertz <= _FASTEST_HZ:
+        raise ShellError(f"'{text}' is no clock; write 2.5GHz or 800MHz")
+    return hertz
 
 
 def cores(text: str, session: Session) -> tuple[int, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 import shell.commands.machines  # noqa: F401 - the commands that most people want come first in the family
+from shell.commands.arguments import clock_hz
 from shell.errors import ShellError
 from shell.output import Result, Table
 from shell.registry import command
@@ -18,9 +18,6 @@ from skb import importing
 from skb.finding import NO_DUMP
 
 _SHOWN = 5  # names of files that were left out
-_CLOCK = re.compile(r"([0-9]{1,10}(?:\.[0-9]{1,9})?) ?([KMG]?)(?:Hz)?\Z", re.IGNORECASE)
-_HERTZ = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
-_SLOWEST_HZ, _FASTEST_HZ = 10**6, 10**11
 
 
 @command("machine import", group="machine", summary="make a machine of the dumps of a real one, or of this computer",
@@ -41,7 +38,7 @@ def machine_import(
     """
     imported = importing.import_machine(
         session.kb, name, [_path(each, session) for each in paths], from_host=from_host, replace=replace,
-        clock_hz=None if clock is None else _hertz(clock),
+        clock_hz=None if clock is None else clock_hz(clock),
     )
     data = asdict(imported)
     data["path"] = str(imported.path)
@@ -85,11 +82,3 @@ def _path(text: str, session: Session) -> Path:
     if beside is not None and not os.path.exists(path) and os.path.exists(beside / path):
         return beside / path
     return path
-
-
-def _hertz(text: str) -> int:
-    match = _CLOCK.match(text.strip())
-    hertz = round(float(match[1]) * _HERTZ[match[2].upper()]) if match else 0
-    if not _SLOWEST_HZ <= hertz <= _FASTEST_HZ:
-        raise ShellError(f"'{text}' is no clock; write 2.5GHz or 800MHz")
-    return hertz
