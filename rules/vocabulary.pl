@@ -5,6 +5,7 @@
             determinism/3,              % ?Name, ?Arity, ?Determinism
             key_positions/3,            % +Name, +Arity, -Positions
             label_positions/3,          % +Name, +Arity, -Positions
+            untold/4,                   % ?Predicate, ?Argument, ?Value, ?Sources
             suggestion/3                % +Name, +Arity, -Text
           ]).
 :- use_module(library(lists)).
@@ -304,6 +305,8 @@ fact(message_rtt, [from:core, to:core, mean:number, variance:number, min:number,
 
 fact(machine, [name:atom], 0, [a_priori],
      "the machine's name").
+fact(dump, [source:atom, file:text], none, [a_priori],
+     "what that source says was read from that file of the machine's folder").
 fact(ht_link, [a:id, b:id], none, [a_priori],
      "two packages are connected directly, in both directions").
 fact(tile, [package:id, column:id, row:id], [package], [a_priori],
@@ -470,7 +473,7 @@ derived(memory_access, [core:core, controller:id, latency:cycles], nondet,
 derived(fact_source, [fact:pattern, source:atom], nondet,
         "the fact holds because Source says so").
 derived(contradiction, [fact:pattern, source:atom, other:pattern, other_source:atom], nondet,
-        "Fact holds because Source says so, which overrules Other that OtherSource says").
+        "Fact holds because Source says so, which overrules Other that OtherSource says; both cannot be true").
 derived(load, [core:core, load:percent], nondet,
         "by so many percent more time does a best-effort dispatcher finish its work on Core than alone").
 derived(utilisation, [core:core, utilisation:number], nondet,
@@ -493,6 +496,26 @@ derived(explain, [domain:id, reasons:list], semidet,
         "why each dispatcher of Domain is where it is").
 derived(policies, [policies:list], det,
         "the placement policies, each policy(Name, Description)").
+
+%!  untold(?Predicate, ?Argument, ?Value, ?Sources) is nondet.
+%
+%   Where one of Sources (a list, or `all`) says Value of that argument of Predicate, it does not know: what another
+%   source says of it is no contradiction.
+
+untold(cpu_cache/9, size, 0, all).
+untold(cpu_cache/9, associativity, 0, all).
+untold(cpu_cache/9, line_size, 0, all).
+untold(cpu_cache/9, inclusive, unknown, all).
+untold(memory_side_cache/6, associativity, unknown, all).
+untold(memory_side_cache/6, write_policy, unknown, all).
+untold(bar/7, size, 0, all).                    % lspci without -v tells no sizes
+untold(expansion_rom/3, size, 0, all).
+untold(device/8, interrupt_pin, -1, [hwloc]).
+untold(device/8, interface, 0, [hwloc]).        % its XML has it from format 3 on
+untold(bridge/8, interface, 0, [hwloc]).
+untold(device/8, bus_type, pci, [pci, sysfs, hwloc]).   % PCI Express is seen by its capability alone
+untold(bridge/8, bus_type, pci, [pci, sysfs, hwloc]).
+untold(device_link_speed/2, bandwidth, 0, all).
 
 %!  declared(?Name, ?Arity, ?Kind, ?Args, ?Key, ?Meaning) is nondet.
 %

@@ -6,6 +6,7 @@ which sees the facts, everything the rules conclude from them, and the user's ow
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ USER_RULES = "user_rules"
 
 _SAVED = """:- encoding(utf8).
 % Facts that were stated by hand; `load` states them anew. wrong(F) takes belief from all F that dumps say."""
+
+_TABLE = re.compile(r"\((\w+)\)\Z")
+"""How the vocabulary names the firmware table that a fact stands in: at the end of its meaning."""
 
 _NO_LIMIT = 1 << 60  # for work whose size the machine's dumps set
 
@@ -45,6 +49,22 @@ class Proof:
     goal: Term
     source: str
     proofs: tuple[Proof, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Where facts come from: the files that each source was read from, and the table that a fact stands in."""
+
+    files: Mapping[str, tuple[str, ...]]
+    tables: Mapping[tuple[str, int], str]
+
+    def of(self, proof: Proof) -> tuple[str, tuple[str, ...]]:
+        """The table (`SLIT`; empty where the vocabulary names none) and the files of a fact in a proof."""
+        goal = proof.goal
+        if proof.kind != "fact" or not isinstance(goal, Compound) or proof.source not in self.files:
+            return "", ()
+        table = self.tables.get((goal.name, len(goal.args)), "") if proof.source == "acpi" else ""
+        return table, self.files[proof.source]
 
 
 class KnowledgeBase:
@@ -98,6 +118,17 @@ class KnowledgeBase:
             given, printed, batch = len(reply.answers), len(reply.output), 4 * batch
             if not reply.more:
                 return
+
+    def origins(self) -> Origins:
+        """Where the machine's facts come from."""
+        files: dict[str, tuple[str, ...]] = {}
+        for row in self.all("dump(Source, File)"):
+            files[row["Source"]] = (*files.get(row["Source"], ()), str(row["File"]))
+        tables = {
+            (entry.name, entry.arity): found[1]
+            for entry in self.predicates() if (found := _TABLE.search(entry.meaning))
+        }
+        return Origins(files, tables)
 
     def units(self, goal: str) -> dict[str, str]:
         """The unit of each of a question's variables that stands for a quantity, by the vocabulary."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skb.engine import SkbError
-from skb.facts import Fact, fact
+from skb.facts import Fact, Text, fact
 from skb.knowledge import KnowledgeBase
 from skb.readers import DumpError, acpi, cpuid, latency, pci
 
@@ -94,9 +94,10 @@ def read(path: Path) -> Machine:
             f"{path}: no machine: none of {', '.join(name for name, _, _ in _FILES)} is there"
         )
     facts: dict[str, list[Fact]] = {}
-    for source, read_source in sources:
+    for name, source, read_source in sources:
         facts.setdefault(source, []).extend(read_source())
-    facts.setdefault("a_priori", []).append(fact("machine", path.resolve().name))
+        facts.setdefault("a_priori", []).append(fact("dump", source, Text(name)))
+    facts["a_priori"].append(fact("machine", path.resolve().name))
     apriori = path / "facts.pl"
     text = _text(apriori) if os.path.isfile(apriori) else ""
     return Machine(
@@ -182,14 +183,15 @@ _FILES: tuple[tuple[str, str, Callable[[Path], list[Fact]]], ...] = (
 )
 
 
-def _sources(path: Path) -> list[tuple[str, Callable[[], list[Fact]]]]:
-    """The files of a machine folder that are there, each with its source and how to read it."""
+def _sources(path: Path) -> list[tuple[str, str, Callable[[], list[Fact]]]]:
+    """The files of a machine folder that are there: name, source of its facts, how to read it."""
 
     def reading(reader: Callable[[Path], list[Fact]], entry: Path) -> Callable[[], list[Fact]]:
         return lambda: reader(entry)
 
     return [
-        (source, reading(reader, path / name)) for name, source, reader in _FILES if os.path.exists(path / name)
+        (name, source, reading(reader, path / name))
+        for name, source, reader in _FILES if os.path.exists(path / name)
     ]
 
 

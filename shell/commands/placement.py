@@ -16,7 +16,7 @@ from shell.output import Result, Table
 from shell.registry import command
 from shell.session import Session, read_text
 from skb import machine as machines
-from skb.knowledge import Proof
+from skb.knowledge import Origins, Proof
 from skb.placement import Reason
 
 
@@ -92,8 +92,10 @@ def explain(session: Session, limit: int, text: str) -> Result:
     if re.fullmatch(r"[\w.-]+", text) and not _is_goal(text, session):
         return _placed(arguments.domain(text, session), session)
     found = session.kb.explain(text, limit=limit)
-    data = [_proof_data(each) for each in found]
-    return Result(data, "\n".join(pictures.tree(_proof_tree(each)) for each in found) if found else "false.")
+    origins = session.kb.origins()
+    data = [_proof_data(each, origins) for each in found]
+    shown_proofs = "\n".join(pictures.tree(_proof_tree(each, origins)) for each in found)
+    return Result(data, shown_proofs if found else "false.")
 
 
 def _is_goal(name: str, session: Session) -> bool:
@@ -101,16 +103,24 @@ def _is_goal(name: str, session: Session) -> bool:
     return session.kb.once("current_predicate(skb:Name/0)", {"Name": name}) is not None
 
 
-def _proof_tree(proof: Proof) -> pictures.Branch:
+def _proof_tree(proof: Proof, origins: Origins) -> pictures.Branch:
     """What is shown of a step: the goal, and who says so."""
     goal = shown(proof.goal)
     line = {"none": f"no {goal}", "all": f"all {goal}"}.get(proof.kind, goal)
-    return pictures.Branch(line, proof.source, [_proof_tree(each) for each in proof.proofs])
+    return pictures.Branch(line, _said_by(proof, origins), [_proof_tree(each, origins) for each in proof.proofs])
 
 
-def _proof_data(proof: Proof) -> dict[str, object]:
-    return {"kind": proof.kind, "goal": shown(proof.goal), "source": proof.source,
-            "proofs": [_proof_data(each) for each in proof.proofs]}
+def _said_by(proof: Proof, origins: Origins) -> str:
+    """`acpi: SLIT, in acpi.txt`; a rule's file:line; a default cost's source."""
+    table, files = origins.of(proof)
+    where = ", in ".join(part for part in (table, " or ".join(files)) if part)
+    return f"{proof.source}: {where}" if where else proof.source
+
+
+def _proof_data(proof: Proof, origins: Origins) -> dict[str, object]:
+    table, files = origins.of(proof)
+    return {"kind": proof.kind, "goal": shown(proof.goal), "source": proof.source, "table": table or None,
+            "files": list(files), "proofs": [_proof_data(each, origins) for each in proof.proofs]}
 
 
 def _placed(found: Domain, session: Session) -> Result:
