@@ -168,7 +168,7 @@ def _by_descriptor(cpu: DumpedCpu, place: Place) -> Iterator[Cache]:
 def tlbs(cpu: DumpedCpu) -> list[Tlb]:
     """The TLBs of a CPU, one a page size: Intel 0x18 or leaf 2, AMD 80000005, 80000006, 80000019."""
     maker = vendor(cpu)
-    if maker in AMD_LIKE or maker in ("centaur", "zhaoxin"):
+    if maker in AMD_LIKE or maker in ("centaur", "zhaoxin", "transmeta", "nsc"):
         found = list(_amd_tlbs(cpu))
     elif maker == "intel":
         found = list(_intel_tlbs(cpu)) or list(_descriptor_tlbs(cpu))

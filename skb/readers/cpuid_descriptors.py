@@ -1,6 +1,7 @@
 """The one-byte descriptors of CPUID leaf 2: caches and TLBs of Intel's CPUs before leaves 4 and 0x18.
 
-Transcribed from Intel's SDM volume 2A, table 3-12 ("Encoding of CPUID leaf 2 descriptors"). Sizes in
+Transcribed from Intel's SDM volume 2A, table 3-12 ("Encoding of CPUID leaf 2 descriptors"); 39h to 3Eh,
+the sectored L2s of the first Celerons of NetBurst, from Intel's application note 485, table 2-7. Sizes in
 bytes; ways of `FULL` are fully associative, of 0 not stated by the table.
 """
 
@@ -30,7 +31,9 @@ CACHES: dict[int, CacheDescriptor] = {
                           0x2C: (32, 8, 64), 0x60: (16, 8, 64), 0x66: (8, 4, 64), 0x67: (16, 4, 64),
                           0x68: (32, 4, 64)}),
     **_caches(2, "unified", {
-        0x1D: (128, 2, 64), 0x21: (256, 8, 64), 0x24: (1024, 16, 64), 0x41: (128, 4, 32),
+        0x1D: (128, 2, 64), 0x21: (256, 8, 64), 0x24: (1024, 16, 64), 0x39: (128, 4, 64),
+        0x3A: (192, 6, 64), 0x3B: (128, 2, 64), 0x3C: (256, 4, 64), 0x3D: (384, 6, 64), 0x3E: (512, 4, 64),
+        0x41: (128, 4, 32),
         0x42: (256, 4, 32), 0x43: (512, 4, 32), 0x44: (1024, 4, 32), 0x45: (2048, 4, 32),
         0x48: (3072, 12, 64), 0x49: (4096, 16, 64), 0x4E: (6144, 24, 64), 0x78: (1024, 4, 64),
         0x79: (128, 8, 64), 0x7A: (256, 8, 64), 0x7B: (512, 8, 64), 0x7C: (1024, 8, 64),

@@ -44,12 +44,12 @@ class DumpedCpu:
 _HEX = "[0-9A-Fa-f]"
 _CPUID_R_HEADER = re.compile(r"CPU(?: +(\d+))?:\s*\Z")
 _CPUID_R_LEAF = re.compile(
-    rf"\s+0x({_HEX}{{8}}) 0x({_HEX}{{1,8}}): "
+    rf"\s*0x({_HEX}{{8}}) 0x({_HEX}{{1,8}}): "
     rf"eax=0x({_HEX}{{8}}) ebx=0x({_HEX}{{8}}) ecx=0x({_HEX}{{8}}) edx=0x({_HEX}{{8}})\s*\Z"
 )
-_REPORT_LINE = re.compile(rf"CPUID\s+{_HEX}{{1,8}}(?![0-9A-Za-z])")
+_REPORT_LINE = re.compile(rf"\s*CPUID\s+{_HEX}{{1,8}}(?![0-9A-Za-z])")
 _REPORT_LEAF = re.compile(
-    rf"CPUID\s+({_HEX}{{8}})\s*:?\s*({_HEX}{{8}})[- ]({_HEX}{{8}})[- ]({_HEX}{{8}})[- ]({_HEX}{{8}})"
+    rf"\s*CPUID\s+({_HEX}{{8}})\s*:?\s*({_HEX}{{8}})[- ]({_HEX}{{8}})[- ]({_HEX}{{8}})[- ]({_HEX}{{8}})"
     rf"(?![0-9A-Za-z])(?:.*?\[SL ({_HEX}{{1,8}})\])?"
 )
 _REPORT_HEADERS = (

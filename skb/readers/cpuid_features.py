@@ -61,10 +61,7 @@ _NAMES: dict[tuple[int, int, int], dict[int, tuple[str, ...]]] = {
         place: {bit: (name,) for bit, name in enumerate(names.split()) if name != "-"}
         for place, names in _DENSE.items()
     },
-    **{
-        place: {bit: tuple(names.split()) for bit, names in bits.items()}
-        for place, bits in _SCATTERED.items()
-    },
+    **{place: {bit: tuple(names.split()) for bit, names in bits.items()} for place, bits in _SCATTERED.items()},
 }
 _AMD_ONLY = frozenset({0x8000000A, 0x8000001F, 0x80000022})
 _CENTAUR_ONLY = frozenset({0xC0000001})

@@ -39,7 +39,7 @@ ARM_IMPLEMENTERS = {0x41: "arm", 0x42: "broadcom", 0x43: "cavium", 0x46: "fujits
                     0x61: "apple", 0xC0: "ampere"}  # fmt: skip
 """MIDR_EL1[31:24], Arm ARM D19 (and Linux' arch/arm64/include/asm/cputype.h)."""
 
-_STATED_CLOCK = re.compile(r"(\d{1,5}(?:\.\d{1,4})?) ?([MGT])Hz")
+_STATED_CLOCK = re.compile(r"(\d{1,5}(?:\.\d{1,4})?)\+? ?([MGT])Hz")  # VIA writes 1.2+GHz
 _HERTZ = {"M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -87,9 +87,11 @@ def brand(cpu: DumpedCpu) -> str:
 
 
 def clock_hertz(cpu: DumpedCpu) -> int | None:
-    """The nominal clock: brand string, else leaf 0x16 (base MHz), else leaf 0x15 (crystal × ratio).
+    """The nominal clock; None where the CPU does not say. Whoever is first of these is believed:
 
-    Raises nothing; None when the CPU does not say.
+    the brand string ("@ 2.50GHz"), leaf 0x16 EAX (base MHz), leaf 0x15 (crystal × ratio), all three of
+    Intel's SDM vol. 2A; Transmeta's 80860001 ECX (MHz); what a hypervisor says of its time-stamp
+    counter in 40000010 EAX (kHz; VMware, KVM).
     """
     stated = _STATED_CLOCK.findall(brand(cpu))
     if stated:
@@ -97,13 +99,17 @@ def clock_hertz(cpu: DumpedCpu) -> int | None:
         hertz = round(float(digits) * _HERTZ[unit])
         if hertz:
             return hertz
-    if vendor(cpu) != "intel":
-        return None
-    if max_basic(cpu) >= 0x16 and cpu.leaf(0x16)[0] & 0xFFFF:
-        return (cpu.leaf(0x16)[0] & 0xFFFF) * 10**6
-    denominator, numerator, crystal, _ = cpu.leaf(0x15)
-    if max_basic(cpu) >= 0x15 and denominator and numerator and crystal:
-        return crystal * numerator // denominator
+    maker = vendor(cpu)
+    if maker == "intel":
+        if max_basic(cpu) >= 0x16 and cpu.leaf(0x16)[0] & 0xFFFF:
+            return (cpu.leaf(0x16)[0] & 0xFFFF) * 10**6
+        denominator, numerator, crystal, _ = cpu.leaf(0x15)
+        if max_basic(cpu) >= 0x15 and denominator and numerator and crystal:
+            return crystal * numerator // denominator
+    if maker == "transmeta" and 0x80860001 <= cpu.leaf(0x80860000)[0] <= 0x8086FFFF:
+        return cpu.leaf(0x80860001)[2] * 10**6 or None
+    if cpu.leaf(1)[2] & 1 << 31 and 0x40000010 <= cpu.leaf(0x40000000)[0] <= 0x400000FF:
+        return cpu.leaf(0x40000010)[0] * 1000 or None
     return None
 
 

@@ -79,33 +79,44 @@ def _apic_ids(cpus: Sequence[DumpedCpu]) -> list[int]:
     """The APIC ids from the widest source that is unique over the machine.
 
     x2APIC ids first: the 8 bits of leaf 1 wrap above 255. A dump made without binding the reader to
-    each CPU repeats one id in all of them.
+    each CPU repeats one id in all of them. CPUs from before the Pentium 4 state no id; each is a package
+    of its own, and its number stands for the id.
     """
     candidates: list[list[int | None]] = [
         [_x2apic_id(cpu) for cpu in cpus],
         [extended(cpu, 0x8000001E)[0] if has_topoext(cpu) else None for cpu in cpus],
-        [cpu.leaf(1)[1] >> 24 for cpu in cpus],
+        [_initial_apic_id(cpu) for cpu in cpus],
     ]
-    where, clash = cpus[0].where, "no APIC id"
-    told = False
-    for ids in candidates:
-        known = [i for i in ids if i is not None]
-        if len(known) < len(cpus):
-            continue
-        if len(set(known)) == len(known):
-            return known
-        first: dict[int, DumpedCpu] = {}
-        for cpu, apic in zip(cpus, known, strict=True):
-            if apic in first:
-                if not told:
-                    where, told = cpu.where, True
-                    clash = (
-                        f"CPU {cpu.number} has APIC id {apic}, as CPU {first[apic].number} has; "
-                        "the dump was not taken on each CPU in turn"
-                    )
-                break
-            first[apic] = cpu
-    raise DumpError(where, clash)
+    told = [[apic for apic in ids if apic is not None] for ids in candidates]
+    told = [ids for ids in told if len(ids) == len(cpus)]
+    for ids in told:
+        if len(set(ids)) == len(ids):
+            return ids
+    if all(_threads_a_package(cpu) == 1 and (max_basic(cpu) < 4 or len(cpus) == 1) for cpu in cpus):
+        return [cpu.number for cpu in cpus]
+    raise _clash(cpus, told[0] if told else [0] * len(cpus))
+
+
+def _initial_apic_id(cpu: DumpedCpu) -> int | None:
+    """Leaf 1 EBX[31:24]; None without a local APIC (EDX bit 9), where older CPUs leave rubbish."""
+    _, ebx, _, edx = cpu.leaf(1)
+    return ebx >> 24 if edx & (1 << 9 | 1 << 28) else None
+
+
+def _threads_a_package(cpu: DumpedCpu) -> int:
+    """Leaf 1 EBX[23:16], which counts where EDX bit 28 (HTT) is set; else one (SDM vol. 2A, CPUID)."""
+    _, ebx, _, edx = cpu.leaf(1)
+    return max(ebx >> 16 & 0xFF, 1) if edx & 1 << 28 else 1
+
+
+def _clash(cpus: Sequence[DumpedCpu], ids: Sequence[int]) -> DumpError:
+    """The error for the first CPU whose APIC id is an earlier one's."""
+    first: dict[int, int] = {}
+    for cpu, apic in zip(cpus, ids, strict=True):
+        if first.setdefault(apic, cpu.number) != cpu.number:
+            what = f"CPU {cpu.number} has APIC id {apic}, as CPU {first[apic]} has"
+            return DumpError(cpu.where, f"{what}; the dump was not taken on each CPU in turn")
+    return DumpError(cpus[0].where, "no APIC id")
 
 
 def _x2apic_id(cpu: DumpedCpu) -> int | None:
@@ -164,8 +175,6 @@ def _domain_shifts(cpu: DumpedCpu) -> _Shifts | None:
 
 def _legacy_shifts(cpu: DumpedCpu) -> _Shifts:
     """Shifts by leaves 80000008 and 8000001E (AMD) or 1 and 4 (Intel and others)."""
-    _, ebx, _, edx = cpu.leaf(1)
-    logical = max(ebx >> 16 & 0xFF, 1) if edx & 1 << 28 else 1
     if vendor(cpu) in AMD_LIKE:
         ecx = extended(cpu, 0x80000008)[2]
         package = ecx >> 12 & 0xF or width((ecx & 0xFF) + 1)
@@ -176,7 +185,7 @@ def _legacy_shifts(cpu: DumpedCpu) -> _Shifts:
     cores = 1
     if max_basic(cpu) >= 4 and cpu.leaf(4)[0] & 0x1F:
         cores = (cpu.leaf(4)[0] >> 26) + 1
-    package = max(width(logical), width(cores))
+    package = max(width(_threads_a_package(cpu)), width(cores))
     return _Shifts(max(package - width(cores), 0), package)
 
 

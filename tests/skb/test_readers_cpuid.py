@@ -399,6 +399,143 @@ def test_cpus_numbered_anew_in_each_processor_group_are_numbered_through() -> No
     assert [f.args[0] for f in facts if f.name == "corename"] == [0, 1, 2, 3]
 
 
+def report(*rows: str) -> bytes:
+    """An InstLatX64 report without headers: rows are LEAF: EAX-EBX-ECX-EDX."""
+    return "".join(f"CPUID {row}\n" for row in rows).encode()
+
+
+def packages_of(facts: list[Fact]) -> list[int]:
+    return [f.args[1] for f in facts if f.name == "cpu_thread"]
+
+
+def clocks_of(data: bytes) -> set[int]:
+    return {f.args[1] for f in cpuid.read(data, "clock.txt") if f.name == "cpu_clock"}
+
+
+def test_two_pentium_iiis_are_two_packages_though_they_state_no_apic_id() -> None:
+    # leaf 1 EBX[31:24] is reserved before the Pentium 4
+    one = ("00000000: 00000002-756E6547-6C65746E-49656E69", "00000001: 000006B1-00000004-00000000-0383FBFF")
+    facts = cpuid.read(report(*one, *one), "dual.txt")
+    assert packages_of(facts) == [0, 1]
+    assert [f.args for f in facts if f.name == "corename"] == [
+        (0, "x86_32", compound("apic", 0)),
+        (1, "x86_32", compound("apic", 1)),
+    ]
+
+
+def test_what_stands_for_the_apic_id_of_a_cpu_without_an_apic_is_not_read() -> None:
+    # a VIA Samuel leaves an address in EBX and ECX of leaf 1
+    facts = cpuid.read(
+        report("00000000: 00000001-746E6543-736C7561-48727561", "00000001: 00000660-C1704000-C1705F8C-008031B5"),
+        "samuel.txt",
+    )
+    assert facts[:2] == [fact("corename", 0, "x86_32", compound("apic", 0)), fact("cpu_thread", 0, 0, 0, 0)]
+
+
+def test_the_first_celerons_of_netburst_have_their_sectored_l2() -> None:
+    facts = cpuid.read(
+        report(
+            "00000000: 00000002-756E6547-6C65746E-49656E69",
+            "00000001: 00000F13-0001080A-00000000-3FEBFBFF",
+            "00000002: 665B5001-00000000-00000000-003B7040",
+        ),
+        "celeron.txt",
+    )
+    assert fact("cpu_cache", 0, "l2", 2, "unified", 128 * KB, 2, 64, 1, 0) in facts
+
+
+def test_a_module_is_a_cluster_and_its_low_power_cores_share_an_l2_without_l3() -> None:
+    # Lunar Lake: performance cores 8 ids apart, one module of four low-power cores, no L3 for these
+    report_ = "".join(
+        f"------[ CPUID Registers / Logical CPU #{cpu} ]------\n"
+        "CPUID 00000000: 00000020-756E6547-6C65746E-49656E69\n"
+        f"CPUID 00000001: 000B06D1-{apic:02X}800800-7FFAFBFF-BFEBFBFF\n"
+        "CPUID 00000004: FC01C143-03C0003F-00000FFF-00000000 [SL 00]\n"
+        f"CPUID 00000004: {'00000000' if low else 'FC0FC163'}-02C0003F-00003FFF-00000004 [SL 01]\n"
+        "CPUID 00000007: 00000002-239CA7EB-994027AC-FC1CC430 [SL 00]\n"
+        f"CPUID 0000001A: {'2' if low else '4'}0000003-00000000-00000000-00000000\n"
+        f"CPUID 0000001F: 00000001-00000001-00000100-{apic:08X} [SL 00]\n"
+        f"CPUID 0000001F: 00000003-00000001-00000201-{apic:08X} [SL 01]\n"
+        f"CPUID 0000001F: 00000007-00000008-00000302-{apic:08X} [SL 02]\n"
+        for cpu, (apic, low) in enumerate([(0, False), (8, False), (0x40, True), (0x42, True), (0x46, True)])
+    )
+    facts = cpuid.read(report_.encode(), "lunar.txt")
+    named = {name: [f.args[1] for f in facts if f.name == name] for name in ("cpu_cluster", "cpu_kind")}
+    assert named["cpu_cluster"] == [0, 1, 2, 2, 2]
+    assert named["cpu_kind"] == ["performance"] * 2 + ["low_power"] * 3
+    objects = objects_of(facts)
+    assert {cpus for cpus, *_ in objects["L2Cache"]} == {_span(0, 1), _span(1, 1), _span(2, 3)}
+    assert {cpus for cpus, *_ in objects["L3Cache"]} == {_span(0, 2)}
+
+
+def test_a_leaf_1f_with_dies_says_where_zhaoxins_dies_are() -> None:
+    # KaiSheng KH-40000: 16 cores a die, type 5 above the cores, under Centaur's name
+    rows = [
+        row
+        for apic in (0, 15, 16, 64)
+        for row in (
+            "00000000: 0000001F-746E6543-736C7561-48727561",
+            f"00000001: 000507B3-{apic:02X}400800-7FFA73E3-BFCBFBFF",
+            f"0000001F: 00000000-00000001-00000100-{apic:08X} [SL 00]",
+            f"0000001F: 00000004-00000010-00000201-{apic:08X} [SL 01]",
+            f"0000001F: 00000006-00000010-00000502-{apic:08X} [SL 02]",
+        )
+    ]
+    facts = cpuid.read(report(*rows), "kaisheng.txt")
+    assert packages_of(facts) == [0, 0, 0, 1]
+    assert [f.args[1] for f in facts if f.name == "cpu_die"] == [0, 0, 1, 2]
+
+
+def _branded(text: str, *rows: str) -> bytes:
+    words = [int.from_bytes(text.encode().ljust(48, b"\0")[i : i + 4], "little") for i in range(0, 48, 4)]
+    lines = [f"8000000{2 + n}: " + "-".join(f"{w:08X}" for w in words[4 * n : 4 * n + 4]) for n in range(3)]
+    return report(*rows, "80000000: 80000004-00000000-00000000-00000000", *lines)
+
+
+INTEL_TO_16 = "00000000: 00000016-756E6547-6C65746E-49656E69"
+LEAF_15 = "00000015: 00000002-000000AC-0249F000-00000000"  # 38.4 MHz × 172 / 2
+LEAF_16 = "00000016: 00000CE4-000013EC-00000064-00000000"  # base 3300, turbo 5100
+
+
+@pytest.mark.parametrize(
+    ("data", "hertz"),
+    [
+        (_branded("Intel(R) Xeon(R) CPU @ 2.50GHz", INTEL_TO_16, LEAF_15, LEAF_16), 2_500_000_000),
+        (_branded("Intel(R) Core(TM) Ultra 9 288V", INTEL_TO_16, LEAF_15, LEAF_16), 3_300_000_000),
+        (_branded("Intel(R) Core(TM) Ultra 9 288V", INTEL_TO_16, LEAF_15), 3_302_400_000),
+        (_branded("VIA Eden X4 C4250@1.2+GHz", "00000000: 0000000D-746E6543-736C7561-48727561"), 1_200_000_000),
+        (
+            report(
+                "00000000: 00000003-756E6547-3638784D-54656E69",
+                "00000001: 00000F24-00011000-00000000-2FCFF9FF",
+                "80860000: 80860007-6E617254-55504361-74656D73",
+                "80860001: 00000F24-02000000-000003E8-0000142A",
+            ),
+            1_000_000_000,
+        ),
+        (
+            report(
+                "00000000: 0000000D-68747541-444D4163-69746E65",
+                "00000001: 00800F12-00010800-F6D8320B-178BFBFD",  # ECX bit 31: under a hypervisor
+                "40000000: 40000010-4B4D564B-564B4D56-0000004D",
+                "40000010: 0023C346-00000000-00000000-00000000",
+            ),
+            2_343_750_000,
+        ),
+    ],
+    ids=["brand", "leaf 16", "leaf 15", "VIA's plus", "Transmeta", "hypervisor"],
+)
+def test_the_clock_is_the_brands_else_the_base_of_leaf_16_else_the_crystals(data: bytes, hertz: int) -> None:
+    assert clocks_of(data) == {hertz}
+
+
+def test_a_report_indented_as_in_aida64s_pages_is_read_the_same() -> None:
+    flat = report("00000000: 00000001-68747541-444D4163-69746E65", "00000001: 00100F21-00040800-00802009-178BFBFF")
+    indented = flat.replace(b"CPUID ", b"      CPUID ").replace(b": ", b"   ")
+    assert cpuid.read(indented, "page.txt") == cpuid.read(flat, "page.txt")
+    assert cpuid.recognises(indented)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -500,9 +637,7 @@ def test_random_text_gives_facts_or_a_place(text: str) -> None:
 @settings(max_examples=200, deadline=None)
 def test_any_registers_whatever_give_facts_or_a_place(rows: list, maker: str) -> None:
     words = [int.from_bytes(maker[i : i + 4].encode(), "little") for i in (0, 4, 8)]
-    lines = [
-        f"0x00000000 0x00: eax=0x00000020 ebx=0x{words[0]:08x} ecx=0x{words[2]:08x} edx=0x{words[1]:08x}"
-    ]
+    lines = [f"0x00000000 0x00: eax=0x00000020 ebx=0x{words[0]:08x} ecx=0x{words[2]:08x} edx=0x{words[1]:08x}"]
     lines += [
         f"0x{leaf:08x} 0x{sub:02x}: eax=0x{a:08x} ebx=0x{b:08x} ecx=0x{c:08x} edx=0x{d:08x}"
         for leaf, sub, (a, b, c, d) in rows
