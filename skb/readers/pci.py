@@ -1,7 +1,7 @@
 """PCI functions from lspci's text with hexadecimal bytes, from text alone, or from raw configuration space.
 
 Any mixture of `lspci -x|-xxx|-xxxx` and `-v|-vv|-vvv|-nn|-n` is read, best `lspci -nnvvv -xxxx` as root,
-and its output for scripts (`-mm`, `-vmm`). A line with an address in column 0 opens a function, an empty one
+and its output for scripts (`-mm`, `-vm`, `-vmm`). A line with an address in column 0 opens a function, an empty one
 closes it; hex lines, and what is refused in them, are those of pciutils' own reader (lib/dump.c). Bytes are
 believed before text, which adds the sizes of BARs (0 where the dump does not tell), interrupts, NUMA nodes
 and drivers.
@@ -35,8 +35,8 @@ from skb.readers.pci_machine_text import decode_quoted, decode_tags
 from skb.readers.pci_northbridge import northbridge_facts
 from skb.readers.pci_text import decode_text
 
-_HEADER = re.compile(r"(?:([0-9a-fA-F]{4,6}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-9]) (.*)\Z")
-_SLOT = re.compile(r"Slot:\t(?:([0-9a-fA-F]{4,6}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-9])\Z")
+_HEADER = re.compile(r"(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-9]) (.*)\Z")
+_SLOT = re.compile(r"(?:Slot|Device):\t(?:([0-9a-fA-F]{4,8}):)?([0-9a-fA-F]{2}):([0-9a-fA-F]{2})\.([0-9])\Z")
 _TAG = re.compile(r"([A-Za-z]{2,16}):\t(.*)\Z")
 _HEX = re.compile(r"([0-9a-fA-F]{2,8}): ")
 _PAIRS = re.compile(r"(?:[0-9a-fA-F]{2} )*(?:[0-9a-fA-F]{2})? *\Z")
@@ -100,10 +100,13 @@ def _records(text: str, name: str) -> list[_Record]:
             address = _address(match, f"{name}:{number}")
             current = records.setdefault(address, _Record(number, address, []))
             current.titles += match.groups()[4:]
+            current.text.append("")
         elif current is not None and (match := _HEX.match(line)) is not None:
             _add_bytes(current, int(match[1], 16), line[match.end() :], f"{name}:{number}")
-        elif current is not None and (match := _TAG.match(line)) is not None:
+        elif current is not None and not current.titles and (match := _TAG.match(line)) is not None:
             current.tags.setdefault(match[1], match[2])
+        elif current is not None:  # text whose depth was lost on its way, or messages of tools
+            current.text.append(line)
     return list(records.values())
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from skb.facts import Compound, compound
-from skb.readers.pci_function import Bar, Express, Msi, MsiX, PciFunction, Window
+from skb.readers.pci_allocation import allocated, resizable_sizes, resized
+from skb.readers.pci_function import Bar, Express, Msi, MsiX, PciFunction, Window, without_upper_halves
 
 SMALLEST, STANDARD, LARGEST = 64, 256, 4096
 """Bytes of the header, of PCI's configuration space, and of PCI Express's."""
@@ -40,6 +41,8 @@ EXTENDED_CAPABILITIES = {
     0x27: "lane_margining", 0x28: "hierarchy_id", 0x29: "native_enclosure_management",
     0x2A: "physical_layer_32gt", 0x2B: "alternate_protocol", 0x2C: "system_firmware_intermediary",
     0x2D: "shadow_functions", 0x2E: "data_object_exchange", 0x2F: "device_3", 0x30: "integrity_encryption",
+    0x31: "physical_layer_64gt", 0x32: "flit_logging", 0x33: "flit_performance", 0x34: "flit_error_injection",
+    0x35: "streamlined_virtual_channel", 0x36: "mmio_register_block_locator",
 }  # fmt: skip
 """Extended capabilities by id (PCI Code and ID Assignment 1.15, §3)."""
 
@@ -75,6 +78,8 @@ def decode(config: bytes) -> PciFunction:
         return PciFunction(0xFFFF, 0xFFFF, 0xFFFFFF, 0xFF)
     capabilities = list(_capabilities(config, kind))
     at = {name: offset for name, offset in reversed(capabilities) if isinstance(name, str)}
+    fixed, fixed_rom = allocated(config, kind, at.get("enhanced_allocation"))
+    bars = (*fixed, *_bars(config, {0: 6, 1: 2, 2: 1}.get(kind, 0)))
     return PciFunction(
         vendor=_u16(config, 0x00),
         device=_u16(config, 0x02),
@@ -87,8 +92,8 @@ def decode(config: bytes) -> PciFunction:
         # 255: connected to nothing (PCI 3.0, §6.2.4)
         line=config[0x3C] if config[0x3C] not in (0, 0xFF) else None,
         buses=(config[0x18], config[0x19], config[0x1A]) if kind in (1, 2) else None,
-        bars=tuple(_bars(config, {0: 6, 1: 2, 2: 1}.get(kind, 0))),
-        rom=_rom(config, {0: 0x30, 1: 0x38}.get(kind)),
+        bars=without_upper_halves(resized(bars, resizable_sizes(config, at.get("resizable_bar")))),
+        rom=_rom(config, {0: 0x30, 1: 0x38}.get(kind)) or fixed_rom,
         windows=tuple(_windows(config, kind)),
         capabilities=tuple(capabilities),
         msi=_msi(config, at.get("msi")),
@@ -211,10 +216,17 @@ def _capabilities(config: bytes, kind: int) -> Iterator[tuple[str | Compound, in
 
 
 def _capability_name(number: int, control: int) -> str | Compound:
-    if number == 0x08:
-        kind = control >> 11
-        known = HYPERTRANSPORT.get(kind & 0x1C if kind < 8 else kind)
-        return f"hypertransport_{known}" if known else compound("hypertransport", kind)
+    return hypertransport_name(control >> 11) if number == 0x08 else standard_name(number)
+
+
+def hypertransport_name(kind: int) -> str | Compound:
+    """The name of a HyperTransport capability by the upper five bits of its second half."""
+    known = HYPERTRANSPORT.get(kind & 0x1C if kind < 8 else kind)
+    return f"hypertransport_{known}" if known else compound("hypertransport", kind)
+
+
+def standard_name(number: int) -> str | Compound:
+    """The name of a capability other than HyperTransport's, or capability(Number)."""
     return CAPABILITIES.get(number) or compound("capability", number)
 
 

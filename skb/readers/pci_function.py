@@ -135,9 +135,9 @@ def merged(bytes_say: PciFunction, text_says: PciFunction, bytes_have_capabiliti
 def _sized(bars: tuple[Bar, ...], text_says: PciFunction) -> tuple[Bar, ...]:
     if text_says.sizes:  # the text does not number the registers
         by_base = dict(text_says.sizes)
-        return tuple(replace(bar, size=by_base.get(bar.base, 0) if bar.base else 0) for bar in bars)
+        return tuple(replace(bar, size=by_base.get(bar.base, 0) or bar.size) if bar.base else bar for bar in bars)
     by_number = {bar.number: bar.size for bar in text_says.bars}
-    found = [replace(bar, size=by_number.get(bar.number, 0)) for bar in bars]
+    found = [replace(bar, size=by_number.get(bar.number, 0) or bar.size) for bar in bars]
     # A register of zeros may be an unassigned one, or none: the text knows which.
     return without_upper_halves((*text_says.bars, *found))
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from skb.readers.pci_function import PciFunction
 
-_QUOTED = re.compile(r'"([^"]*)"')
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _OPTION = re.compile(r" -([rp])([0-9a-f]{2})\b")
 _NUMBER = re.compile(r"(?:.*\[)?([0-9a-f]{4})\]?\Z")
 _NODE = re.compile(r"[0-9]{1,9}\Z")
@@ -20,7 +20,8 @@ _FIELDS = ("Class", "Vendor", "Device", "SVendor", "SDevice")
 
 def decode_quoted(line: str) -> PciFunction:
     """What a line of `-mm` says, without its address: class, vendor, device, -r, -p, subsystem's two."""
-    tags = dict(zip(_FIELDS, _QUOTED.findall(line), strict=False))
+    words = (re.sub(r"\\(.)", r"\1", each) for each in _QUOTED.findall(line))
+    tags = dict(zip(_FIELDS, words, strict=False))
     options = dict(_OPTION.findall(_QUOTED.sub("", line)))
     return decode_tags(tags | {"Rev": options.get("r", ""), "ProgIf": options.get("p", "")})
 

@@ -11,8 +11,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from skb.facts import Compound, compound
-from skb.readers.pci_config import LINK_SPEEDS, extended_name
+from skb.facts import Compound
+from skb.readers.pci_allocation import resized
+from skb.readers.pci_config import (
+    LINK_SPEEDS,
+    STANDARD,
+    extended_name,
+    hypertransport_name,
+    standard_name,
+)
 from skb.readers.pci_function import Bar, Express, Msi, MsiX, PciFunction, Window, without_upper_halves
 
 LONGEST_LINE = 1024
@@ -23,29 +30,39 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _DESCRIPTION = re.compile(r"(.*?)(?: \(rev ([0-9a-f]{2})\))?(?: \(prog-if ([0-9a-f]{2})(?: \[.*\])?\))?\s*\Z")
 # `Host bridge [0600]: ...`, `0600: 8086:2f00` and, before lspci 2.2, `Class 0600: 8086:2f00`
 _NUMERIC = re.compile(r"(?:Class )?([0-9a-f]{4}): ([0-9a-f]{4}):([0-9a-f]{4})\Z")
-_CLASS = re.compile(r"[^:]*\[([0-9a-f]{4})\]: ")
-_IDS = re.compile(r"\[([0-9a-f]{4}):([0-9a-f]{4})\]\Z")
+_CLASS = re.compile(r"(?:[^:]*\[|Class )([0-9a-f]{4})\]?: ")
+# `Wire [1234:5678]`; without -nn, of a vendor without a name, `Device 1234:5678`
+_IDS = re.compile(r"(?:\[|: (?:Unknown d|D)evice )([0-9a-f]{4}):([0-9a-f]{4})\]?\Z")
 
-_SUBSYSTEM = re.compile(r"Subsystem: (?:.*\[)?([0-9a-f]{4}):([0-9a-f]{4})\]?\Z")
-_INTERRUPT = re.compile(r"Interrupt: pin ([A-D?]) (?:routed to|disabled)(?: IRQ ([0-9]{1,9}))?")
+_SUBSYSTEM = re.compile(r"Subsystem: (?:.*\[|(?:Unknown d|D)evice )?([0-9a-f]{4}):([0-9a-f]{4})\]?\Z")
+# Since lspci 3.14 `Interrupts: pin A routed to IRQ 16, MSI(X) routed to IRQ 130-137`, each part optional.
+_INTERRUPT = re.compile(
+    r"Interrupts?: (?:pin ([A-D?]) (?:routed to IRQ ([0-9]{1,9})\b|[a-z]+)(?:, )?)?"
+    r"(?:MSI\(X\) routed to IRQ ([0-9]{1,9})\b)?"
+)
 _FLAGS_IRQ = re.compile(r"Flags: .*\bIRQ ([0-9]{1,9})\b")
 _NODE = re.compile(r"NUMA node: ([0-9]{1,9})\Z")
 _BUSES = re.compile(r"Bus: primary=([0-9a-f]{2}), secondary=([0-9a-f]{2}), subordinate=([0-9a-f]{2})")
 _DRIVER = re.compile(r"Kernel driver in use: (.{1,200})\Z")
 _SIZE = re.compile(r"\[size=([0-9]{1,12})([KMGT]?)\]")
 _REGION = re.compile(
-    r"(?:Region ([0-5]): )?"
+    r"(?:Region ([0-5]): )?(?:\[[a-z]+\] )?"
     r"(?:(Memory) at (?:([0-9a-f]{1,16})|<[a-z]+>) \((32-bit|64-bit|low-1M|type 3), (non-)?prefetchable\)"
     r"|I/O ports at (?:([0-9a-f]{1,8})|<[a-z]+>))"
 )
-_ROM = re.compile(r"Expansion ROM at ([0-9a-f]{1,16})\b")
+_RESIZED = re.compile(r"BAR ([0-5]): current size: ([0-9]{1,4})([MGT])B\b")
+_ROM = re.compile(r"(?:\[[a-z]+\] )?Expansion ROM at ([0-9a-f]{1,16})\b")
 _WINDOW = re.compile(
     r"(I/O|Memory|Prefetchable memory)(?: behind bridge| window [01]): ([0-9a-f]{1,16})-([0-9a-f]{1,16})"
 )
 _CAPABILITY = re.compile(r"Capabilities: \[([0-9a-f]{2,3})(?: v[0-9]{1,2})?\] (.*)\Z")
-_COUNT = re.compile(r"\bCount=([0-9]{1,4})(?:/([0-9]{1,4}))?")
+_COUNT = re.compile(r"\b(?:Count|TabSize)=([0-9]{1,4})(?:/([0-9]{1,4}))?")
+_QUEUE = re.compile(r"\bQueue=[0-7]/([0-7])\b")  # before lspci 3.0: logarithms
 _PLACE = re.compile(r"(Vector table|PBA): BAR=([0-7]) offset=([0-9a-f]{8})")
-_LINK = re.compile(r"Lnk(Cap|Sta):.*?\bSpeed (unknown|[0-9.]{1,4})(?:GT/s)?.*?, Width x([0-9]{1,2})\b")
+# `LnkCap:\tPort #0, Speed 8GT/s, Width x16, ASPM L1`; before lspci 3.0 `Link: Supported Speed 2.5Gb/s, Width x1`
+_LINK = re.compile(
+    r"(Lnk(?:Cap|Sta)|Link)(?::| at ).*?(Supported )?\bSpeed (unknown|[0-9.]{1,4})(?:GT/s)?.*?, Width x([0-9]{1,2})\b"
+)
 
 _KINDS = {
     "Endpoint": "endpoint",
@@ -100,6 +117,13 @@ _NAMES = (
     ("Designated Vendor-Specific", "designated_vendor_specific"), ("Data Link Feature", "data_link_feature"),
     ("Physical Layer 16.0 GT/s", "physical_layer_16gt"), ("Lane Margining", "lane_margining"),
     ("Physical Layer 32.0 GT/s", "physical_layer_32gt"), ("Data Object Exchange", "data_object_exchange"),
+    ("Root Complex Register Block", "root_complex_register_block"), ("LN Requester", "ln_requester"),
+    ("Protocol Multiplexing", "protocol_multiplexing"), ("PCI Express over M_PHY", "mphy"),
+    ("FRS Queueing", "function_readiness"), ("Hierarchy ID", "hierarchy_id"), ("Device 3", "device_3"),
+    ("Native PCIe Enclosure Management", "native_enclosure_management"),
+    ("Integrity & Data Encryption", "integrity_encryption"), ("Flit Logging", "flit_logging"),
+    ("Physical Layer 64.0 GT/s", "physical_layer_64gt"), ("Flit Error Injection", "flit_error_injection"),
+    ("MMIO Register Block Locator", "mmio_register_block_locator"),
 )  # fmt: skip
 _NAME = re.compile("|".join(re.escape(words) for words, _ in _NAMES))
 _BY_WORDS = dict(_NAMES)
@@ -114,7 +138,11 @@ def decode_text(headers: Sequence[str], lines: Sequence[str]) -> PciFunction:
 
 
 class _Text:
-    """Gathers what the lines of one function say; lines of lesser depth belong to the function itself."""
+    """Gathers what the lines of one function say, in their order.
+
+    Mail and web pages lose the depth of lines, but not their order: what follows the first capability belongs
+    to capabilities (those of SR-IOV have regions too), up to the next listing of the function.
+    """
 
     def __init__(self, headers: Sequence[str]) -> None:
         self.headers = headers
@@ -134,36 +162,43 @@ class _Text:
         self.places: dict[str, tuple[int, int]] = {}
         self.kind: str | None = None
         self.links: dict[str, tuple[int, int]] = {}
+        self.sizes_now: dict[int, int] = {}
+        self.in_capabilities = self.in_express = False
 
     def add(self, line: str) -> None:
-        """One line; a tab or eight blanks deep it is the function's own, deeper a capability's."""
+        """One line, whatever its depth; an empty one begins another listing."""
         words = line.strip()
-        if line.startswith(("\t\t", " " * 16)):
-            self._add_detail(words)
-            return
         start = words.split(" ", 1)[0]
+        self.in_capabilities = self.in_capabilities and bool(words)
         if start == "Capabilities:":
+            self.in_capabilities = True
             self._add_capability(words)
-        elif start in ("Region", "Memory", "I/O", "Prefetchable"):
-            if (match := _WINDOW.match(words)) is not None:
-                self._add_window(match)
-            elif (match := _REGION.match(words)) is not None:
-                self._add_region(match, words)
-        elif start == "Expansion" and (match := _ROM.match(words)):
-            self.rom = (int(match[1], 16), _size(words))
-        elif start == "Interrupt:" and (match := _INTERRUPT.match(words)):
-            self.pin = "?ABCD".index(match[1])
-            self.irq = int(match[2]) if match[2] else None
+        elif start == "Kernel" and (match := _DRIVER.match(words)):
+            self.driver = match[1]
+        elif self.in_capabilities:
+            self._add_detail(words)
+        elif start in ("Region", "Memory", "I/O", "Prefetchable", "Expansion") or start.startswith("["):
+            self._add_resource(words)
+        elif start.startswith("Interrupt") and (match := _INTERRUPT.match(words)):
+            self.pin = "?ABCD".index(match[1]) if match[1] else None
+            irq = match[2] or match[3]
+            self.irq = int(irq) if irq else None
         elif start == "Flags:" and (match := _FLAGS_IRQ.match(words)):
             self.irq = int(match[1])
         elif start == "NUMA" and (match := _NODE.match(words)):
             self.node = int(match[1])
         elif start == "Bus:" and (match := _BUSES.match(words)):
             self.buses = (int(match[1], 16), int(match[2], 16), int(match[3], 16))
-        elif start == "Kernel" and (match := _DRIVER.match(words)):
-            self.driver = match[1]
         elif start == "Subsystem:" and (match := _SUBSYSTEM.match(words)):
             self.subsystem = (int(match[1], 16), int(match[2], 16))
+
+    def _add_resource(self, words: str) -> None:
+        if (match := _WINDOW.match(words)) is not None:
+            self._add_window(match, words)
+        elif (match := _REGION.match(words)) is not None:
+            self._add_region(match, words)
+        elif (match := _ROM.match(words)) is not None:
+            self.rom = (int(match[1], 16), _size(words))
 
     def _add_region(self, match: re.Match[str], words: str) -> None:
         number, memory, base, bits, non, ports = match.groups()
@@ -179,8 +214,10 @@ class _Text:
             else:
                 self.bars.append(Bar(place, where, size, "io", False, 32))
 
-    def _add_window(self, match: re.Match[str]) -> None:
+    def _add_window(self, match: re.Match[str], words: str) -> None:
         space = {"I/O": "io", "Memory": "mem", "Prefetchable memory": "prefetchable"}[match[1]]
+        if words.endswith("(prefetchable)"):  # of CardBus
+            space = "prefetchable"
         base, limit = int(match[2], 16), int(match[3], 16)
         if base <= limit:
             self.windows.append(Window(space, base, limit))
@@ -190,28 +227,32 @@ class _Text:
         if match is None:
             return
         offset, what = int(match[1], 16), match[2]
-        name = _capability_name(what)
+        name = _capability_name(what, offset)
         if name is None:
             return
         self.capabilities.append((name, offset))
-        count = _COUNT.search(what)
-        if name == "msi" and count and self.msi is None:
-            vectors = int(count[2] or count[1])
+        self.in_express = name == "express" and self.kind is None
+        count, queue = _COUNT.search(what), _QUEUE.search(what)
+        if name == "msi" and (count or queue) and self.msi is None:
+            vectors = 1 << int(queue[1]) if queue else int(count[2] or count[1]) if count else 0
             bits = 64 if "64bit+" in what else 32
             self.msi = Msi(vectors, "Enable+" in what, bits, "Maskable+" in what or "Mask+" in what)
         elif name == "msix" and count and self.msix is None:
             self.msix = MsiX(int(count[1]), "Enable+" in what, None)
-        elif name == "subsystem" and self.subsystem is None and (ids := _SUBSYSTEM.match(what)):
+        elif name == "subsystem" and self.buses and self.subsystem is None and (ids := _SUBSYSTEM.match(what)):
             self.subsystem = (int(ids[1], 16), int(ids[2], 16))
         elif name == "express" and self.kind is None:
             kind = _EXPRESS.match(what)
             self.kind = _KINDS[kind[1]] if kind else "reserved"
 
     def _add_detail(self, words: str) -> None:
-        if words.startswith(("Vector table", "PBA")) and (match := _PLACE.match(words)):
+        if words.startswith("BAR") and (match := _RESIZED.match(words)):
+            self.sizes_now.setdefault(int(match[1]), int(match[2]) * _UNITS[match[3]])
+        elif words.startswith(("Vector table", "PBA")) and (match := _PLACE.match(words)):
             self.places.setdefault(match[1], (int(match[2]), int(match[3], 16)))
-        elif words.startswith("Lnk") and (match := _LINK.match(words)):
-            self.links.setdefault(match[1], (_speed(match[2]), int(match[3])))
+        elif words.startswith(("Lnk", "Link")) and self.in_express and (match := _LINK.match(words)):
+            register = "LnkCap" if match[2] else "LnkSta" if match[1] == "Link" else match[1]
+            self.links.setdefault(register, (_speed(match[3]), int(match[4])))
 
     def function(self) -> PciFunction:
         """All of it."""
@@ -220,13 +261,13 @@ class _Text:
             msix = MsiX(msix.vectors, msix.enabled, (*self.places["Vector table"], *self.places["PBA"]))
         express = None
         if self.kind is not None:
-            express = Express(self.kind, self.links.get("Cap"), self.links.get("Sta"))
+            express = Express(self.kind, self.links.get("LnkCap"), self.links.get("LnkSta"))
         return replace(
             _identity(self.headers),
             subsystem=self.subsystem,
             pin=self.pin,
             buses=self.buses,
-            bars=without_upper_halves(self.bars),
+            bars=without_upper_halves(resized(self.bars, self.sizes_now)),
             sizes=tuple(self.sizes),
             rom=self.rom,
             windows=tuple(self.windows),
@@ -273,14 +314,14 @@ def _numbers(title: str) -> tuple[int | None, int | None, int | None]:
     )
 
 
-def _capability_name(what: str) -> str | Compound | None:
+def _capability_name(what: str, offset: int) -> str | Compound | None:
     if (match := _NAME.match(what)) is not None:
         return _BY_WORDS[match[0]]
     if (match := re.match(r"HyperTransport: #([0-9a-f]{2})", what)) is not None:
-        kind = int(match[1], 16)
-        return "hypertransport_gen3" if kind == 0x1A else compound("hypertransport", kind)
-    if (match := re.match(r"(?:Extended Capability ID |#)(?:0x)?([0-9a-f]{2,4})", what)) is not None:
-        return extended_name(int(match[1], 16))
+        return hypertransport_name(int(match[1], 16))
+    if (match := re.match(r"(?:(?:Extended )?Capability ID |#)(?:0x)?([0-9a-f]{1,4})\b", what)) is not None:
+        number = int(match[1], 16)
+        return extended_name(number) if offset >= STANDARD else standard_name(number)
     return None
 
 
