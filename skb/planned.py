@@ -61,7 +61,7 @@ class Latency:
     unit: str
 
     def __str__(self) -> str:
-        return f"{self.value:g} {self.unit}"
+        return f"{self.value:,} {self.unit}"
 
 
 RELATIONS = {
@@ -149,12 +149,15 @@ class Plan:
                 raise PlanError(f"--{option}: {_number(count)}; 1 to {MOST_CORES:,}")
         allowed = VENDORS[self.vendor].threads
         if self.threads not in allowed:
-            words = " or ".join(map(str, allowed))
-            raise PlanError(f"--threads: {_number(self.threads)}; a core of --vendor {self.vendor} has {words}")
+            words = ", ".join(map(str, allowed[:-1]))
+            raise PlanError(
+                f"--threads: {_number(self.threads)}; a core of --vendor {self.vendor} has {words} or {allowed[-1]}"
+            )
         if self.all_threads > MOST_CORES:
             raise PlanError(
-                f"{self.packages} packages of {self.nodes} nodes of {self.cores} cores of {self.threads} threads are "
-                f"{self.all_threads:,} threads; {MOST_CORES:,} at most"
+                f"{_count(self.packages, 'package')} of {_count(self.nodes, 'node')} of "
+                f"{_count(self.cores, 'core')} of {_count(self.threads, 'thread')} are {self.all_threads:,} threads; "
+                f"{MOST_CORES:,} at most"
             )
         if self.shape and self.packages == 1:
             raise PlanError("--interconnect: one package is linked to none; state --packages, or leave it out")
@@ -168,7 +171,8 @@ class Plan:
             if stated is None or (option == "l3" and stated == 0):
                 continue
             if stated % step or not step <= stated <= most:
-                raise PlanError(f"--{option}: {size(stated)}; {size(step)} to {size(most)}, in steps of {size(step)}")
+                limit = size(most + step)
+                raise PlanError(f"--{option}: {size(stated)}; whole {size(step)}, and less than {limit}")
 
     def _check_latencies(self, most_hops: int) -> None:
         useless = self._useless(most_hops)
@@ -337,11 +341,19 @@ def _readme(name: str, plan: Plan, made: Mapping[str, bytes]) -> str:
         "acpi.txt": f"acpidump text: FADT, MADT, SRAT{'' if _no_slit(plan) else ', SLIT'}",
         "facts.pl": "links, clocks, latencies by relation",
     }
-    return "\n".join([
-        f"# {name}", "", f"{summary(plan)}.", "",
+    lines = [
+        f"# {name}",
+        "",
+        f"{summary(plan)}.",
+        "",
         "`machine generate` made this machine; there is none like it. What was left open is marked as chosen in",
-        "`machine.toml`.", "", "| file | what |", "|---|---|", *(f"| `{file}` | {what[file]} |" for file in sorted(made)), "",
-    ])  # fmt: skip
+        "`machine.toml`.",
+        "",
+        "| file | what |",
+        "|---|---|",
+        *(f"| `{file}` | {what[file]} |" for file in sorted(made)),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def summary(plan: Plan) -> str:
