@@ -23,6 +23,7 @@ from skb.readers.cpuid_topology import Key, Place, has_topoext, width
 
 AMD_WAYS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 16, 0xA: 32, 0xB: 48, 0xC: 64, 0xD: 96, 0xE: 128}
 """Associativity codes of 80000006 and 80000019 (APM vol. 3 table E-4); 0xF is fully associative."""
+_L2_OF_TWO = frozenset({0x0E, 0x0F, 0x17, 0x1D})  # Yonah, Merom, Penryn, Dunnington (SDM vol. 4, table 2-1)
 _TYPES = {1: "data", 2: "instr", 3: "unified"}
 _KB, _MB, _GB = 1 << 10, 1 << 20, 1 << 30
 
@@ -67,8 +68,9 @@ def caches(cpu: DumpedCpu, place: Place) -> list[Cache]:
         found += _amd_legacy(cpu, place)  # counts where a dump has not all subleaves of 8000001D
     else:
         found = list(_deterministic(cpu, place, 4)) if max_basic(cpu) >= 4 else []
-        if not found and vendor(cpu) == "intel":
-            found = list(_by_descriptor(cpu, place))
+        ends = (4, len(found)) in cpu.registers  # old programs dumped leaf 4 without its further subleaves
+        if vendor(cpu) == "intel" and not (found and ends):
+            found += _by_descriptor(cpu, place)
         elif not found:
             found = list(_amd_legacy(cpu, place))
     unique: dict[tuple[int, str], Cache] = {}
@@ -154,15 +156,22 @@ def _ways(code: int, lines: int) -> int:
 
 
 def _by_descriptor(cpu: DumpedCpu, place: Place) -> Iterator[Cache]:
-    """Leaf 2, for Intel's CPUs without leaf 4: all of them have one core, whose threads share all."""
+    """Leaf 2, which states no sharers: those are known by family and model.
+
+    An L3 is the package's, all others are a core's own, but for the L2 of Core and Core 2, which the two
+    cores of a die share (Intel's optimization manual, 248966, §2 "Advanced Smart Cache").
+    """
     if max_basic(cpu) < 2:
         return
     family, model, _ = family_model_stepping(cpu)
+    pair = place.core >> 1 if family == 6 and model in _L2_OF_TWO else place.core
+    keys: dict[int, Key] = {2: (place.package, pair), 3: (place.package,)}
     for code in descriptors.codes(cpu.leaf(2)):
         found = descriptors.cache(code, family, model)
         if found is not None:
             level, kind, size, ways, line = found
-            yield Cache(level, kind, size, ways, line, False, (place.package, place.core))
+            key = keys.get(level, (place.package, place.core))
+            yield Cache(level, kind, size, ways, line, False, key)
 
 
 def tlbs(cpu: DumpedCpu) -> list[Tlb]:

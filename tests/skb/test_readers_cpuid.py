@@ -444,6 +444,36 @@ def test_the_first_celerons_of_netburst_have_their_sectored_l2() -> None:
     assert fact("cpu_cache", 0, "l2", 2, "unified", 128 * KB, 2, 64, 1, 0) in facts
 
 
+def test_what_leaf_4_leaves_out_in_an_old_dump_is_taken_from_leaf_2() -> None:
+    # a Xeon "Tulsa" by a program that asked leaf 4 once: two cores of two threads, L3 6 MB (descriptor 4A)
+    rows = [
+        row
+        for apic in (8, 9, 10, 11)
+        for row in (
+            "00000000: 00000006-756E6547-6C65746E-49656E69",
+            f"00000001: 00000F66-{apic:02X}040800-0000E5BD-BFEBFBFF",
+            "00000002: 605B5001-00000000-00000000-007C704A",
+            "00000004: 04004121-01C0003F-0000001F-00000000",
+        )
+    ]
+    objects = objects_of(cpuid.read(report(*rows), "tulsa.txt"))
+    assert objects["L1Cache"] == {(_span(n, 2), 16 * KB, 8, 64) for n in (0, 2)}
+    assert objects["L2Cache"] == {(_span(n, 2), MB, 8, 64) for n in (0, 2)}
+    assert objects["L3Cache"] == {(_span(0, 4), 6 * MB, 12, 64)}
+
+
+@needs_dumps
+@pytest.mark.parametrize(
+    "name", ["Intel-Core-2xXeon-E5345", "Intel-Nehalem-2xXeon-X5550", "Intel-Penryn-4xXeon-X7460"]
+)
+def test_leaf_2_and_the_first_subleaf_of_leaf_4_tell_the_same_caches_as_all_of_leaf_4(name: str) -> None:
+    dump, _ = dump_of(DUMPS / "hwloc" / name)
+    assert isinstance(dump, dict)
+    shorter = {path: re.sub(rb"(?m)^5 4 0 [1-9].*\n", b"", data) for path, data in dump.items()}
+    assert shorter != dump
+    assert objects_of(cpuid.read_folder(shorter, name)) == objects_of(cpuid.read_folder(dump, name))
+
+
 def test_a_module_is_a_cluster_and_its_low_power_cores_share_an_l2_without_l3() -> None:
     # Lunar Lake: performance cores 8 ids apart, one module of four low-power cores, no L3 for these
     report_ = "".join(
