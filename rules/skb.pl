@@ -11,7 +11,8 @@ loaded into modules of their own, which import from this one.
 :- use_module(proof, []).
 :- use_module(units, []).
 :- reexport(vocabulary, [declared/6]).
-:- reexport(store, [fact_source/2, contradiction/4]).
+:- reexport(store, [fact_source/2]).
+:- reexport(disagreement, [contradiction/4]).
 :- reexport(topology).
 :- reexport(distance).
 :- reexport(routes).

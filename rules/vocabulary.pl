@@ -33,7 +33,7 @@ contradiction. A derived predicate is declared as
 
 % -- boot
 
-fact(corename, [core:core, arch:atom, hardware_id:term], [core], [boot, cpuid, sysfs, hwloc],
+fact(corename, [core:core, arch:atom, hardware_id:term], [core], [boot, cpuid, sysfs],
      "Core is the operating system's number of a hardware thread: its architecture and apic(Id) or mpidr(Id)").
 fact(nr_running_cores, [cores:count], 0, [boot],
      "so many cores run").
@@ -54,11 +54,11 @@ fact(cpu_cluster, [core:core, cluster:label(id)], [core], [cpuid, sysfs, hwloc],
      "the core belongs to that cluster of cores (complex, module, tile; unique in the machine)").
 fact(cpu_kind, [core:core, kind:atom], [core], [cpuid, sysfs, hwloc],
      "the kind of core of a hybrid machine: performance, efficiency, low_power").
-fact(cpu_clock, [core:core, clock:hertz], [core], [cpuid, sysfs],
+fact(cpu_clock, [core:core, clock:hertz], [core], [cpuid, sysfs, hwloc],
      "the clock in which the core's cycles are counted").
-fact(vendor, [core:core, vendor:label(atom)], [core], [cpuid, sysfs],
+fact(vendor, [core:core, vendor:label(atom)], [core], [cpuid, sysfs, hwloc],
      "who made the processor").
-fact(cpu_family, [core:core, vendor:label(atom), family:id, model:id, stepping:id], [core], [cpuid, sysfs],
+fact(cpu_family, [core:core, vendor:label(atom), family:id, model:id, stepping:id], [core], [cpuid, sysfs, hwloc],
      "the processor's identity").
 fact(cpu_brand, [core:core, brand:label(text)], [core], [cpuid, sysfs, hwloc],
      "the processor's name as it tells it").
@@ -76,7 +76,7 @@ fact(cpu_tlb, [core:core, type:cache_type, level:level, page_size:bytes, entries
      "a translation look-aside buffer of the core").
 fact(cpu_addrspace, [core:core, physical:bits, virtual:bits, guest:bits], [core], [cpuid],
      "the widths of the core's addresses").
-fact(cpu_feature, [core:core, feature:atom], none, [cpuid, sysfs],
+fact(cpu_feature, [core:core, feature:atom], none, [cpuid],
      "the core has that feature").
 fact(maximum_apic_id, [apic_id:id], 0, [cpuid],
      "no APIC id is larger").
@@ -133,14 +133,14 @@ fact(node_distance, [from:id, to:id, distance:count], [from, to], [acpi, sysfs, 
 fact(memory_initiator, [memory:id, initiator:id], [memory], [acpi],
      "the processors' domain to which a memory domain is attached (HMAT)").
 fact(memory_latency, [initiator:id, memory:id, access:atom, hierarchy:term, latency:picoseconds],
-     [initiator, memory, access, hierarchy], [acpi, sysfs],
+     [initiator, memory, access, hierarchy], [acpi, sysfs, hwloc],
      "latency of memory from a domain of initiators (HMAT)").
 fact(memory_bandwidth, [initiator:id, memory:id, access:atom, hierarchy:term, bandwidth:megabytes_per_second],
-     [initiator, memory, access, hierarchy], [acpi, sysfs],
+     [initiator, memory, access, hierarchy], [acpi, sysfs, hwloc],
      "bandwidth of memory from a domain of initiators (HMAT)").
 fact(memory_side_cache,
      [memory:id, level:id, size:bytes, associativity:term, write_policy:term, line_size:bytes],
-     [memory, level], [acpi, sysfs],
+     [memory, level], [acpi, sysfs, hwloc],
      "a cache in front of a memory domain (HMAT)").
 fact(processor_node, [node:id, parent:term, uid:term, kinds:term], [node], [acpi],
      "a node of the processor hierarchy, by its offset in the table (PPTT)").
@@ -190,7 +190,7 @@ fact(pm_timer, [space:atom, address:address, bits:bits], 0, [acpi],
      "the power management timer (FADT)").
 fact(fixed_memory, [min:address, max:address], none, [acpi],
      "a range that no device may be moved to").
-fact(rootbridge, [address:addr, childbus:term, memory:term], [address], [acpi, pci],
+fact(rootbridge, [address:addr, childbus:term, memory:term], [address], [acpi],
      "a PCI root: childbus(Min, Max) and the memory window mem(Min, Max) it decodes").
 fact(rootbridge_address_window, [address:addr, memory:term], none, [acpi],
      "a memory window mem(Min, Max) that a PCI root decodes").
