@@ -9,6 +9,7 @@ that whoever decodes it can name file and line. Sources: ACPI specification 6.5 
 
 from __future__ import annotations
 
+import codecs
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
@@ -115,15 +116,24 @@ class Table:
 
 def recognises(data: bytes) -> bool:
     """Whether `data` looks like acpidump text or starts like a binary ACPI table."""
+    data = _without_byte_order_mark(data)
     return _HEADING.search(data) is not None or _starts_a_table(data)
 
 
 def split_dump(data: bytes, name: str) -> list[Table]:
     """The tables of a dump, in its order; raises DumpError for anything that is not wholly tables."""
+    data = _without_byte_order_mark(data)
     if not data:
         raise DumpError(f"{name}: offset 0x0", "empty; expected acpidump text or a binary ACPI table")
     text = _HEADING.search(data) is not None and not _starts_a_table(data)
     return number_instances(_text_tables(data, name) if text else _binary_tables(data, name))
+
+
+def _without_byte_order_mark(data: bytes) -> bytes:
+    """Text as acpidump wrote it, where a Windows shell has put it into a file as UTF-16 or marked UTF-8."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace").encode("latin-1", "replace")
+    return data.removeprefix(codecs.BOM_UTF8)
 
 
 def number_instances(tables: Iterable[Table]) -> list[Table]:

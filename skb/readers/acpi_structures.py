@@ -1,8 +1,9 @@
 """Entries of ACPI tables: the typed lists inside a MADT, SRAT, HMAT, PPTT or DMAR.
 
 All these tables are a fixed part followed by entries that begin with a type and a length. `entries` walks
-them (an entry of length 0 or past the end of its table is an error, an unknown type is not), `Structure` says
-how the bytes of one kind lie. The other `acpi_*.py` declare the kinds.
+them (an entry of length 0 or past the end of its table is an error, an unknown type is not; zeros up to the end
+of a table whose checksum is right are firmware's padding), `Structure` says how the bytes of one kind lie. The
+other `acpi_*.py` declare the kinds.
 """
 
 from __future__ import annotations
@@ -65,6 +66,8 @@ def entries(table: Table, start: int, header: struct.Struct, end: int | None = N
     stop = table.length if end is None else end
     offset = start
     while offset < stop:
+        if end is None and not any(table.data[offset:stop]) and table.checksum == "ok":
+            return
         if stop - offset < header.size:
             what = f"{stop - offset} bytes after the last entry, expected an entry of at least {header.size}"
             raise table.error(offset, what)
@@ -72,9 +75,7 @@ def entries(table: Table, start: int, header: struct.Struct, end: int | None = N
         if length < header.size:
             raise table.error(offset, f"entry of length {length}, expected at least {header.size}")
         if length > stop - offset:
-            what = (
-                f"entry of type {kind} and length {length}, expected at most the {stop - offset} bytes left"
-            )
+            what = f"entry of type {kind} and length {length}, expected at most the {stop - offset} bytes left"
             raise table.error(offset, what)
         yield Entry(kind, offset, length)
         offset += length

@@ -23,6 +23,7 @@ no numbers: they get the lowest that they can have.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -58,7 +59,7 @@ class _Record:
 
 def recognises(data: bytes) -> bool:
     """Whether the bytes look like lspci's output: text in which a line opens a function."""
-    head = data[:65536]
+    head = data[:65536].removeprefix(codecs.BOM_UTF8)
     if _BINARY.search(head):
         return False
     lines = (line.rstrip("\r") for line in head.decode("latin-1").split("\n"))
@@ -68,7 +69,7 @@ def recognises(data: bytes) -> bool:
 def read(data: bytes, name: str) -> list[Fact]:
     """The facts of lspci's output. DumpError with file:line for hex that is malformed or has gaps."""
     facts: dict[Fact, None] = {}
-    for record in _records(data.decode("utf-8", "replace"), name):
+    for record in _records(data.decode("utf-8-sig", "replace"), name):
         facts.update(dict.fromkeys(_record_facts(record, name)))
     if not facts:
         raise DumpError(name, "no PCI function; expected the output of lspci -nnvvv -xxxx")

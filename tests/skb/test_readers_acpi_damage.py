@@ -63,7 +63,7 @@ def read_or_refuse(data: bytes) -> str:
             b"\2\x18",
             "srat.dat: offset 0x30: SRAT at table offset 0x30: entry of type 2 and length 24, expected",
         ),
-        (b"\0", "srat.dat: offset 0x30: SRAT at table offset 0x30: 1 bytes after the last entry"),
+        (b"\1", "srat.dat: offset 0x30: SRAT at table offset 0x30: 1 bytes after the last entry"),
     ],
 )
 def test_a_broken_entry_names_its_offset(entry: bytes, message: str) -> None:
@@ -74,9 +74,19 @@ def test_a_broken_entry_names_its_offset(entry: bytes, message: str) -> None:
 
 def test_a_broken_entry_in_text_names_its_line() -> None:
     slit = writer.slit([[10]])
-    srat = writer.table("SRAT", 3, struct.pack("<IQ", 1, 0) + bytes(64))
+    srat = writer.table("SRAT", 3, struct.pack("<IQ", 1, 0) + bytes(63) + b"\1")
     with pytest.raises(DumpError, match=r"^acpi\.txt:10: SRAT at table offset 0x30: entry of length 0"):
         acpi.read(writer.acpidump([slit, srat]).encode(), "acpi.txt")
+
+
+def test_zeros_at_the_end_are_padding_where_the_checksum_says_that_firmware_wrote_them() -> None:
+    processor = struct.pack("<BBBBIB3sI", 0, 16, 1, 7, 1, 0, bytes(3), 0)
+    for padding in (1, 2, 16, 64):
+        srat = writer.table("SRAT", 3, struct.pack("<IQ", 1, 0) + processor + bytes(padding))
+        assert fact("cpu_affinity", 7, 0, 1) in acpi.read(srat, "srat.dat")
+        zeroed = srat[:0x30] + bytes(len(srat) - 0x30)  # a disk's or a copy's, not firmware's
+        with pytest.raises(DumpError, match=r"^srat\.dat: offset 0x30: .*(entry of length 0|1 bytes after)"):
+            acpi.read(zeroed, "srat.dat")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +124,13 @@ def test_chatter_between_tables_and_carriage_returns_do_no_harm() -> None:
     text = writer.acpidump([writer.slit([[10]]), writer.slit([[10]])])
     noisy = "acpidump 20200925, run as root\n\n" + text.replace("\n", "\r\n") + "done\r\n"
     assert acpi.read(noisy.encode(), "x") == acpi.read(text.encode(), "x")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_text_that_a_windows_shell_has_stored_is_the_same_text(encoding: str) -> None:
+    stored = small_dump().decode().replace("\n", "\r\n").encode(encoding)
+    assert acpi.recognises(stored)
+    assert acpi.read(stored, "x") == acpi.read(small_dump(), "x")
 
 
 def test_a_text_column_that_looks_like_bytes_is_no_byte() -> None:

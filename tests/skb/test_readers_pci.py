@@ -291,6 +291,7 @@ def test_carriage_returns_capitals_and_messages_of_tools_do_no_harm() -> None:
     assert pci.read(plain.replace(b"\n", b"\r\n"), "x") == facts
     upper = re.sub(rb"(?m)^[0-9a-f]{2}: .*$", lambda row: row[0].upper(), plain)
     assert upper != plain and pci.read(upper, "x") == facts
+    assert pci.recognises(b"\xef\xbb\xbf" + plain) and pci.read(b"\xef\xbb\xbf" + plain, "x") == facts
     noisy = plain.replace(b"40: ", b"pcilib: sysfs_read_vpd: read failed: Input/output error\n40: ")
     assert pci.read(b"$ lspci -xxx\n" + noisy, "x") == facts
     assert pci.read(plain.rstrip(b"\n"), "x") == facts
