@@ -23,7 +23,7 @@ _LATENCY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(ns|us|cycles)\Z")
 
 
 @command("machine generate", group="machine", summary="make a machine that does not exist yet, up to 4,096 cores",
-         example="machine generate grid --packages 16 --cores 8 --interconnect torus --hop 120ns --replace")
+         example="machine generate grid --packages 16 --cores 8 --interconnect torus --hop 220ns --replace")
 @click.argument("name", metavar="NAME")
 @click.option("--packages", metavar="P", type=int, default=1, help="packages of the machine (1)")
 @click.option("--nodes", metavar="N", type=int, default=1, help="NUMA nodes of each package (1); each has its L3")
