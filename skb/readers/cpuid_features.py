@@ -39,7 +39,7 @@ _SCATTERED: dict[tuple[int, int, int], dict[int, str]] = {
     (6, 0, _EAX): {0: "dtherm", 1: "ida", 2: "arat", 4: "pln", 6: "pts", 7: "hwp", 8: "hwp_notify",
                    9: "hwp_act_window", 10: "hwp_epp", 11: "hwp_pkg_req", 19: "hfi"},
     (6, 0, _ECX): {0: "aperfmperf", 3: "epb"},
-    (7, 1, _EAX): {4: "avx_vnni", 5: "avx512_bf16", 26: "lam"},
+    (7, 1, _EAX): {4: "avx_vnni", 5: "avx512_bf16", 17: "fred", 26: "lam"},
     (0xD, 1, _EAX): {0: "xsaveopt", 1: "xsavec", 2: "xgetbv1", 3: "xsaves"},
     (0xF, 0, _EDX): {1: "cqm_llc"},
     (0xF, 1, _EDX): {0: "cqm_occup_llc", 1: "cqm_mbm_total", 2: "cqm_mbm_local"},
