@@ -113,7 +113,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(run: Run, home: Path, line
     assert not home.exists()
 
 
-@pytest.mark.parametrize("line", ["bad --packages two", "bad --interconnect star", "bad --vendor arm", "b --l4 1MiB", ""])
+@pytest.mark.parametrize("line", ["a --packages two", "a --interconnect star", "a --vendor arm", "a --l4 1MiB", ""])
 def test_a_line_that_is_no_use_of_it_tells_how_it_is_written(run: Run, home: Path, line: str) -> None:
     done = run("-c", f"machine generate {line}")
     assert (done.returncode, done.stdout) == (1, "")

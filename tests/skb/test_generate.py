@@ -33,11 +33,22 @@ def test_the_dumps_of_a_machine_are_those_its_description_makes(description: Pat
         assert (description.parent / name).read_bytes() == data, name
 
 
-def test_cpuid_accepts_the_processors() -> None:
-    text = run("cpuid", "-f", machine.SHIPPED / "amd-4x4" / "cpuid.txt")
-    assert text.count("Quad-Core Opteron (Shanghai RB-C2)") == 16
+@pytest.mark.parametrize(
+    ("name", "part", "cores", "cores_a_package"),
+    [
+        ("intel-2x4", "Quad-Core Xeon Processor 5300 (Clovertown B3)", 8, 4),
+        ("amd-2x2", "Dual-Core Opteron (Santa Rosa JH-F2) [K8]", 4, 2),
+        ("amd-4x4", "Quad-Core Opteron (Shanghai RB-C2)", 16, 4),
+        ("amd-8x4", "Quad-Core Opteron (Barcelona DR-B3) Processor 8300", 32, 4),
+    ],
+)
+def test_cpuid_knows_the_processors(name: str, part: str, cores: int, cores_a_package: int) -> None:
+    text = run("cpuid", "-f", machine.SHIPPED / name / "cpuid.txt")
+    assert len([line for line in text.splitlines() if line.startswith("   (synth) = ") and part in line]) == cores
     places = re.findall(r"\(APIC synth\): PKG_ID=(\d+) CORE_ID=(\d+) SMT_ID=(\d+)", text)
-    assert [tuple(map(int, place)) for place in places] == [(core // 4, core % 4, 0) for core in range(16)]
+    assert [tuple(map(int, place)) for place in places] == [
+        (core // cores_a_package, core % cores_a_package, 0) for core in range(cores)
+    ]
 
 
 def test_lspci_accepts_the_devices() -> None:
@@ -78,6 +89,93 @@ def test_the_facts_are_those_of_the_dissertation(load: Load) -> None:
     assert kb.once("contradiction(F, S, G, T)") is None
 
 
+TABLE_2_5 = [  # system, another core by its relation to core 0, cycles, ns
+    ("intel-2x4", 1, 180, 68), ("intel-2x4", 2, 570, 214), ("intel-2x4", 4, 570, 214),
+    ("amd-2x2", 1, 450, 161), ("amd-2x2", 2, 532, 190),
+    ("amd-4x4", 3, 448, 179), ("amd-4x4", 4, 545, 218), ("amd-4x4", 12, 558, 223),
+    ("amd-8x4", 3, 538, 269), ("amd-8x4", 4, 613, 307), ("amd-8x4", 28, 613, 307), ("amd-8x4", 8, 618, 309),
+]  # fmt: skip
+TABLE_2_4 = [("intel-2x4", 845, 318), ("amd-2x2", 757, 270), ("amd-4x4", 1463, 585), ("amd-8x4", 1549, 774)]
+
+
+@pytest.mark.parametrize(("name", "core", "cycles", "ns"), TABLE_2_5)
+def test_messages_between_cores_take_what_table_2_5_says(
+    load: Load, name: str, core: int, cycles: int, ns: int
+) -> None:
+    kb = load(name)
+    assert kb.once("distance(0, Core, Cycles)", {"Core": core}) == {"Cycles": cycles}
+    told = kb.once("distance_ns(0, Core, Ns)", {"Core": core})
+    assert told is not None
+    assert told["Ns"] == pytest.approx(ns, abs=0.75)  # the table has whole ns
+
+
+@pytest.mark.parametrize(("name", "cycles", "ns"), TABLE_2_4)
+def test_messages_within_a_core_take_what_table_2_4_says(load: Load, name: str, cycles: int, ns: int) -> None:
+    told = load(name).once("cost_of(lmp, Cycles, cycles, _), clock_hz(0, Hertz), Ns is Cycles * 1.0e9 / Hertz")
+    assert told is not None
+    assert told["Cycles"] == cycles
+    assert told["Ns"] == pytest.approx(ns, abs=0.75)
+
+
+@pytest.mark.parametrize(
+    ("name", "cores", "sizes", "sharing"),
+    [
+        ("intel-2x4", 8, {(2, "unified"): 4 << 20}, {2: [0, 1]}),
+        ("amd-2x2", 4, {(2, "unified"): 1 << 20}, {}),
+        ("amd-8x4", 32, {(2, "unified"): 512 << 10, (3, "unified"): 2 << 20}, {3: [0, 1, 2, 3]}),
+    ],
+)
+def test_caches_are_those_of_the_dissertation(
+    load: Load, name: str, cores: int, sizes: dict[tuple[int, str], int], sharing: dict[int, list[int]]
+) -> None:
+    """§2.3.1: sizes of L2 and L3, and which cores share them with core 0."""
+    kb = load(name)
+    assert kb.once("aggregate_all(count, core(_), N)") == {"N": cores}
+    caches = kb.all("cpu_cache(0, _, Level, Type, Size, _, 64, _, _), Level > 1")
+    assert {(row["Level"], row["Type"]): row["Size"] for row in caches} == sizes
+    shared: dict[int, list[int]] = {}
+    for row in kb.all("shares_cache(0, Other, Level)"):
+        shared.setdefault(row["Level"], [0]).append(row["Other"])
+    assert shared == sharing
+
+
+def test_the_intel_system_has_one_memory_and_two_dies_a_package(load: Load) -> None:
+    kb = load("intel-2x4")
+    assert kb.all("node_of(C, N), N =\\= 0") == []
+    assert [row["D"] for row in kb.all("die_of(_, D)")] == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert kb.once("hops(0, 4, H)") == {"H": 1}
+    assert kb.once("line_transfer(0, 3, C)") == {"C": 80}
+    assert kb.once("line_transfer(0, 4, C)") == {"C": 128}
+
+
+def test_packages_of_the_8x4_system_are_linked_as_figure_2_1_shows(load: Load) -> None:
+    """Table 2.1 has the cache lines; the figure PCI at packages 0 and 7; nobody measured three hops."""
+    kb = load("amd-8x4")
+    links = [(row["A"], row["B"]) for row in kb.all("package_link(A, B), A < B")]
+    assert links == [(0, 1), (0, 7), (1, 2), (1, 6), (2, 3), (2, 4), (3, 4), (3, 5), (4, 5), (5, 6), (6, 7)]
+    assert [row["C"] for row in kb.all("member(Core, [1, 4, 8]), line_transfer(0, Core, C)")] == [130, 190, 260]
+    far = {(row["A"], row["B"]) for row in kb.all("package_hops(A, B, 3)")}
+    assert {pair for pair in far if pair[0] < pair[1]} == {(0, 3), (0, 4), (0, 5), (2, 7), (3, 7), (4, 7)}
+    unmeasured = kb.all("package_of(A, P), package_of(B, Q), A \\== B, \\+ core_latency(A, B, _, _)")
+    assert {(row["P"], row["Q"]) for row in unmeasured} == far
+    assert kb.once("distance(0, 12, Cycles)") == {"Cycles": 623}  # 613 + 2 * (618 - 613)
+    assert kb.all("ht_bus(Node, _, First, _)") == [{"Node": 0, "First": 0}, {"Node": 7, "First": 128}]
+    assert kb.once("device_near(addr(128, 0, 0), Cores)") == {"Cores": [28, 29, 30, 31]}
+    assert kb.once("device_near(addr(1, 0, 0), Cores)") == {"Cores": [0, 1, 2, 3]}
+
+
+@pytest.mark.parametrize(("name", "nodes"), [("amd-2x2", 2), ("amd-4x4", 4), ("amd-8x4", 8)])
+def test_northbridges_link_the_packages_that_the_description_links(load: Load, name: str, nodes: int) -> None:
+    """What the routing tables in PCI configuration space say is what ht_link says: one link is one hop."""
+    kb = load(name)
+    assert kb.once("aggregate_all(count, ht_node(_, _, _), N)") == {"N": nodes}
+    links = kb.all("package_link(A, B)")
+    assert kb.once("aggregate_all(count, ht_port(_, _, coherent), N)") == {"N": len(links)}
+    masks = kb.all("ht_route(A, B, Request, _, _), package_link(A, B)")
+    assert len({(row["A"], row["Request"]) for row in masks}) == len(links)  # each neighbour over a link of its own
+    assert all(row["Request"] > 1 for row in masks)  # 1 is the node itself
+
+
 def test_a_machine_is_loaded_whole_or_not_at_all(load: Load, tmp_path: Path) -> None:
     kb = load("amd-4x4")
     broken = tmp_path / "broken"
@@ -112,7 +210,7 @@ def test_what_is_wrong_with_facts_is_told_with_its_line(
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("amd-4x5", "did you mean amd-4x4"), ("nonsense", "there are amd-4x4"), ("/nowhere/at/all", "no machine")],
+    [("amd-4x5", "did you mean amd-4x4"), ("nonsense", "there are amd-2x2, amd-4x4"), ("/nowhere/at/all", "no machine")],
 )
 def test_an_unknown_machine_is_told_with_what_there_is(name: str, message: str) -> None:
     with pytest.raises(machine.MachineError, match=message):
