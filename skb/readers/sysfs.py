@@ -9,8 +9,7 @@ is hwloc's (topology-linux.c of 2.9).
     cpu_online(Core, 0|1)                 every CPU present; the others are told of CPUs on line only
     cpu_thread(Core, Package, CoreInPackage, Thread)    cpu_die(Core, Die)      cpu_cluster(Core, Cluster)
     cpu_cache/9, cpu_cache_id/4           as cpuid's; whether a cache is inclusive is unknown
-    cpu_clock(Core, Hertz)                cpufreq/base_frequency, else acpi_cppc/nominal_freq, else
-                                          cpufreq/cpuinfo_max_freq (the highest, not the base clock)
+    cpu_clock(Core, Hertz)                see sysfs_clocks.py, also for what is believed first
     cpu_capacity(Core, Capacity)          cpu_kind(Core, Kind)                  see sysfs_kinds.py
     cpu_node, node_memory, node_distance and more of nodes: see sysfs_nodes.py
     corename, vendor, cpu_family, cpu_brand    from proc/cpuinfo, where it was copied too
@@ -27,7 +26,8 @@ from skb.readers.cpusets import Cache, Nested, Numbered, cache_facts, cpus_of, f
 from skb.readers.sysfs_cpuinfo import cpuinfo_facts, is_compute_unit_machine
 from skb.readers.sysfs_files import Tree, files_of, rooted, unpack
 from skb.readers.sysfs_kinds import kind_facts
-from skb.readers.sysfs_nodes import node_facts
+from skb.readers.sysfs_knl import is_knights_landing, mcdram_caches
+from skb.readers.sysfs_nodes import node_facts, nodes_of
 from skb.readers.sysfs_pci import pci_facts
 
 __all__ = ["files_of", "read", "read_tree", "recognises"]
@@ -66,10 +66,13 @@ def read_tree(files: Mapping[str, bytes], name: str) -> list[Fact]:
             name, "no CPU: devices/system/cpu/cpuN/topology and devices/system/cpu/online are missing"
         )
     facts = [fact("cpu_online", cpu, int(bool(online & 1 << cpu))) for cpu in cpus_of(everyone | online)]
-    facts += _cpu_facts(tree, online)
+    nodes = nodes_of(tree, online)
+    knights_landing = is_knights_landing(tree)
+    third_level = list(mcdram_caches(nodes.own, nodes.distances)) if knights_landing else None
+    facts += _cpu_facts(tree, online, third_level)
     facts += cpuinfo_facts(tree, online)
     facts += kind_facts(tree, online)
-    facts += node_facts(tree, online)
+    facts += node_facts(tree, nodes, cpuless_by_distance=knights_landing)
     facts += pci_facts(tree)
     return facts
 
@@ -94,11 +97,12 @@ def _cpus(tree: Tree) -> tuple[int, int]:
     return everyone, (online & told) if told else online
 
 
-def _cpu_facts(tree: Tree, online: int) -> Iterator[Fact]:
+def _cpu_facts(tree: Tree, online: int, third_level: list[Cache] | None) -> Iterator[Fact]:
     """Positions and caches, CPU by CPU: a set of CPUs is believed when its first CPU comes up.
 
     A set that cuts one seen before (caches said to be shared beyond a package, for example) is not
-    believed. These are the rules, and the order, of hwloc's look_sysfscpu.
+    believed. These are the rules, and the order, of hwloc's look_sysfscpu. `third_level` are the caches of
+    that level where the files' own are to be left alone.
     """
     nested = Nested()
     packages: dict[int, Numbered] = {}
@@ -140,12 +144,14 @@ def _cpu_facts(tree: Tree, online: int) -> Iterator[Fact]:
         nested.admit(1 << cpu)
         for cache in _caches(tree, cpu, online):
             key = (cache.cpus, cache.level, cache.kind)
+            if cache.level == 3 and third_level is not None:
+                continue
             if key not in caches and nested.admit(cache.cpus):
                 caches[key] = cache
     yield from position_facts(
         online, list(packages.values()), list(dies.values()), list(clusters.values()), list(cores.values())
     )
-    yield from cache_facts(caches.values())
+    yield from cache_facts([*caches.values(), *(cache for cache in third_level or () if nested.admit(cache.cpus))])
 
 
 def _siblings(tree: Tree, folder: str, new: str, old: str, online: int) -> int:

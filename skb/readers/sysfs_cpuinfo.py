@@ -18,8 +18,8 @@ _PATH = "proc/cpuinfo"
 _COMPUTE_UNIT_FAMILIES = (21, 22)  # AMD 15h and 16h, as hwloc has it
 
 
-def _processors(tree: Tree) -> dict[int, dict[str, str]]:
-    """Key to value of every CPU that has a paragraph, by its number."""
+def processors(tree: Tree) -> dict[int, dict[str, str]]:
+    """Key to value of every CPU that has a paragraph, by its number, in the order of the file."""
     found: dict[int, dict[str, str]] = {}
     fields: dict[str, str] = {}
     for line in (tree.outside(_PATH) or "").splitlines():
@@ -37,7 +37,7 @@ def _processors(tree: Tree) -> dict[int, dict[str, str]]:
 
 def is_compute_unit_machine(tree: Tree) -> bool | None:
     """Whether thread siblings may be two cores of an AMD compute unit; None where cpuinfo is missing."""
-    for fields in _processors(tree).values():
+    for fields in processors(tree).values():
         amd = fields.get("vendor_id") == "AuthenticAMD"
         return None if amd and _integer(fields, "cpu family") in _COMPUTE_UNIT_FAMILIES else False
     return None
@@ -45,7 +45,7 @@ def is_compute_unit_machine(tree: Tree) -> bool | None:
 
 def cpuinfo_facts(tree: Tree, online: int) -> Iterator[Fact]:
     """`corename/3`, `vendor/2` and `cpu_family/5` of x86 CPUs, `cpu_brand/2` of any, of those on line."""
-    for cpu, fields in sorted(_processors(tree).items()):
+    for cpu, fields in sorted(processors(tree).items()):
         if not online >> cpu & 1:
             continue
         apic = _integer(fields, "apicid")

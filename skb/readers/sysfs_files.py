@@ -44,11 +44,15 @@ _SYSTEM = (
 )  # fmt: skip
 """What is read of devices/system."""
 
+_PCI_FILES = ("config", "numa_node", "resource", "class", "vendor", "device")
 _OUTSIDE = (
     "devices/cpu_*/cpus",
-    *(f"bus/pci/devices/*/{file}" for file in ("config", "numa_node", "resource")),
+    *(f"bus/pci/devices/*/{file}" for file in _PCI_FILES),
 )
-_PROC = ("proc/cpuinfo", "proc/meminfo")
+_PROC = (
+    "proc/cpuinfo", "proc/meminfo", "proc/device-tree/cpus/*/clock-frequency",
+    "proc/driver/nvidia/gpus/*/numa_status",
+)  # fmt: skip
 
 
 def _pattern(globs: tuple[str, ...]) -> str:
@@ -59,7 +63,8 @@ def _pattern(globs: tuple[str, ...]) -> str:
 
 
 _PCI = re.compile(
-    r"(?:bus/pci/devices|devices/(?:.*/)?pci[^/]*(?:/.*)?)/([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/(config|numa_node|resource)\Z"
+    r"(?:bus/pci/devices|devices/(?:.*/)?pci[^/]*(?:/.*)?)/"
+    rf"([0-9a-f]{{4,8}}:[0-9a-f]{{2}}:[0-9a-f]{{2}}\.[0-7])/({'|'.join(_PCI_FILES)})\Z"
 )
 """A file of a PCI function, under its bus or, where links are not kept, under its parents."""
 
@@ -104,6 +109,10 @@ class Tree:
     def outside(self, path: str) -> str | None:
         """The text of a file outside devices/system, such as proc/cpuinfo; None as for `text`."""
         return _text(self._others.get(path))
+
+    def contents(self, pattern: re.Pattern[str]) -> Iterator[bytes]:
+        """The files outside devices/system whose whole path matches, as they are."""
+        return (content for path, content in sorted(self._others.items()) if pattern.fullmatch(path))
 
     def number(self, path: str) -> int | None:
         """The integer in the file, decimal or 0x hex; None where it is missing, empty, or not told."""

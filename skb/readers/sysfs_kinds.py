@@ -1,4 +1,4 @@
-"""Clocks, capacities and kinds of cores, as the kernel's cpufreq, capacity and PMU files tell them.
+"""Capacities and kinds of cores, as the kernel's capacity and PMU files tell them; and clocks.
 
 A part of the sysfs reader (sysfs.py). Intel's hybrids have a performance monitoring unit a kind of core
 (devices/cpu_core, cpu_atom, cpu_lowpower; perf's ABI/testing/sysfs-bus-event_source-devices). On ARM the
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from skb.facts import Fact, fact
 from skb.readers.cpusets import cpus_of
+from skb.readers.sysfs_clocks import clocks
 from skb.readers.sysfs_files import Tree
 
 _PMUS = {"cpu_core": "performance", "cpu_atom": "efficiency", "cpu_lowpower": "low_power"}
@@ -19,29 +20,16 @@ _PMUS = {"cpu_core": "performance", "cpu_atom": "efficiency", "cpu_lowpower": "l
 
 def kind_facts(tree: Tree, online: int) -> Iterator[Fact]:
     """`cpu_clock/2`, `cpu_capacity/2` and, on machines with several kinds of cores, `cpu_kind/2`."""
+    hertz = clocks(tree, online)
     kinds = _intel_kinds(tree, online) or _arm_kinds(tree, online)
     for cpu in cpus_of(online):
-        clock = _clock_hertz(tree, cpu)
-        if clock:
-            yield fact("cpu_clock", cpu, clock)
+        if cpu in hertz:
+            yield fact("cpu_clock", cpu, hertz[cpu])
         capacity = tree.number(f"cpu/cpu{cpu}/cpu_capacity")
         if capacity is not None and capacity >= 0:
             yield fact("cpu_capacity", cpu, capacity)
         if cpu in kinds:
             yield fact("cpu_kind", cpu, kinds[cpu])
-
-
-def _clock_hertz(tree: Tree, cpu: int) -> int:
-    """The base clock; the highest clock where no driver tells the base; 0 where none tells anything."""
-    for path, unit in (
-        ("cpufreq/base_frequency", 1000),
-        ("acpi_cppc/nominal_freq", 1_000_000),  # 0 on some Sapphire Rapids
-        ("cpufreq/cpuinfo_max_freq", 1000),
-    ):
-        value = tree.number(f"cpu/cpu{cpu}/{path}")
-        if value is not None and value > 0:
-            return value * unit
-    return 0
 
 
 def _intel_kinds(tree: Tree, online: int) -> dict[int, str]:

@@ -3,7 +3,8 @@
 A part of the sysfs reader (sysfs.py), after hwloc's look_sysfsnode.
 
     cpu_node(Core, Node)                    node_memory(Node, Bytes)      node_distance(From, To, Distance)
-    node_local_core(Node, Core)             a core near a node that has none of its own
+    node_local_core(Node, Core)             another node's core, if the memory is as near to it as any: of the
+                                            best initiators, else of the nodes at the least distance
     memory_latency(Initiator, Node, read|write, 0, Picoseconds)
     memory_bandwidth(Initiator, Node, read|write, 0, MegabytesPerSecond)    from the best initiators
     memory_side_cache(Node, Level, Size, Associativity, WritePolicy, LineSize)
@@ -12,13 +13,18 @@ A part of the sysfs reader (sysfs.py), after hwloc's look_sysfsnode.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from skb.facts import Fact, fact
 from skb.readers.cpusets import cpus_of
 from skb.readers.sysfs_files import Tree
 
 _MEMORY_TOTAL = re.compile(r"\bMemTotal:\s+([0-9]{1,16}) kB")
+_CARD_MEMORY = re.compile("proc/driver/nvidia/gpus/[^/]+/numa_status")
+_CARD_NODE = re.compile(rb"^Node:[ \t]*([0-9]{1,9})[ \t]*$", re.MULTILINE)
 _ACCESSES = (
     ("memory_latency", "read", "read_latency", 1000),  # ns; the fact has ps
     ("memory_latency", "write", "write_latency", 1000),
@@ -29,22 +35,50 @@ _INDEXING = {0: "direct_mapped", 1: "complex"}
 _WRITE_POLICY = {0: "write_back", 1: "write_through"}
 
 
-def node_facts(tree: Tree, online: int) -> Iterator[Fact]:
-    """The facts of all nodes; a kernel without NUMA has node 0, with every CPU and all memory."""
-    listed = tree.cpu_list("node/online")
-    nodes = tree.numbered("node", "node") if listed is None else list(cpus_of(listed))
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """The nodes: those on line, the CPUs of each that is believed, the distances between these."""
+
+    listed: tuple[int, ...]
+    own: dict[int, int]
+    distances: dict[tuple[int, int], int]
+
+
+def nodes_of(tree: Tree, online: int) -> Nodes:
+    """All nodes; a kernel without NUMA has node 0, with every CPU.
+
+    Not believed are nodes that the kernel tells no CPUs of, not even none; nodes with CPUs of a node before
+    them, as firmware has it that gives all the same; the memory of graphics cards that their driver made a
+    node, which is for their programs alone.
+    """
+    online_nodes = tree.cpu_list("node/online")
+    listed = tree.numbered("node", "node") if online_nodes is None else list(cpus_of(online_nodes))
     own: dict[int, int] = {}
     taken = 0
-    for node in nodes:
+    for node in listed:
         cpus = tree.cpu_mask(f"node/node{node}/cpumap")
         if cpus is None:
             cpus = tree.cpu_list(f"node/node{node}/cpulist")
-        # Firmware that gives all nodes the same CPUs: the first keeps them, the others are not nodes.
         if cpus is not None and not cpus & taken:
             own[node] = cpus & online
             taken |= cpus
+    for status in tree.contents(_CARD_MEMORY):
+        card = _CARD_NODE.search(status)
+        if card:
+            own.pop(int(card[1]), None)
     if not own:
-        own[0] = online
+        return Nodes((0,), {0: online}, {})
+    ways = _distances(tree, listed)
+    return Nodes(tuple(listed), own, {pair: way for pair, way in ways.items() if own.keys() >= set(pair)})
+
+
+def node_facts(tree: Tree, nodes: Nodes, cpuless_by_distance: bool) -> Iterator[Fact]:
+    """The facts of the nodes.
+
+    With `cpuless_by_distance` distances are a way to say which cores a node without any is next to, and
+    nothing else (sysfs_knl.py).
+    """
+    own = nodes.own
     for node, cpus in own.items():
         for cpu in cpus_of(cpus):
             yield fact("cpu_node", cpu, node)
@@ -54,16 +88,23 @@ def node_facts(tree: Tree, online: int) -> Iterator[Fact]:
         total = _MEMORY_TOTAL.search(meminfo or "")
         if total:
             yield fact("node_memory", node, int(total[1]) << 10)
-    distances = {pair: way for pair, way in _distances(tree, nodes).items() if own.keys() >= set(pair)}
-    for (one, other), distance in distances.items() if len(own) > 1 else ():
-        yield fact("node_distance", one, other, distance)
+    if len(own) > 1 and not cpuless_by_distance:
+        for (one, other), distance in nodes.distances.items():
+            yield fact("node_distance", one, other, distance)
+    initiators = {node: _initiators(tree, node) for node in own}
+    near = dict(own)
+    for node in sorted(own, key=lambda each: not own[each]):  # those with cores first, as hwloc has it
+        for other in initiators[node][0]:
+            near[node] |= near.get(other, 0)
+        if not near[node]:
+            near[node] = _nearest(node, nodes, near, cpuless_by_distance)
     for node in own:
-        initiators, folder = _initiators(tree, node)
-        if not own[node]:
-            yield from _local_cores(node, own, initiators, distances, len(nodes))
+        for cpu in cpus_of(near[node] & ~own[node]):
+            yield fact("node_local_core", node, cpu)
+        names, folder = initiators[node]
         for name, access, file, unit in _ACCESSES:
             value = tree.number(f"{folder}/{file}")
-            for initiator in initiators if value and value > 0 else ():
+            for initiator in names if value and value > 0 else ():
                 yield fact(name, initiator, node, access, 0, (value or 0) * unit)
         yield from _side_caches(tree, node)
 
@@ -89,26 +130,15 @@ def _initiators(tree: Tree, node: int) -> tuple[list[int], str]:
     return [], f"node/node{node}/access0/initiators"
 
 
-def _local_cores(
-    node: int,
-    own: dict[int, int],
-    initiators: Sequence[int],
-    distances: dict[tuple[int, int], int],
-    nodes: int,
-) -> Iterator[Fact]:
-    """The cores near a node without cores: of its initiators, else of the nodes at the least distance."""
-    near = [other for other in initiators if other != node and own.get(other)]
-    others = [other for other in own if other != node and (node, other) in distances]
-    if not near and others:
-        least = min(distances[node, other] for other in others)
-        near = [other for other in others if distances[node, other] == least]
-        if least <= distances.get((node, node), 0) or len(near) == nodes - 1:
-            near = []  # the distances do not tell
-    local = 0
-    for other in near:
-        local |= own[other]
-    for cpu in cpus_of(local):
-        yield fact("node_local_core", node, cpu)
+def _nearest(node: int, nodes: Nodes, near: Mapping[int, int], always: bool) -> int:
+    """The CPUs of the nodes at the least distance from this one; none where all others are as far."""
+    ways = {other: nodes.distances[node, other] for other in nodes.own if (node, other) in nodes.distances}
+    home = ways.pop(node, 0)
+    least = min(ways.values(), default=0)
+    closest = [other for other, way in ways.items() if way == least]
+    if least <= home or (len(closest) == len(nodes.listed) - 1 and not always):
+        return 0
+    return reduce(or_, (near[other] for other in closest))
 
 
 def _side_caches(tree: Tree, node: int) -> Iterator[Fact]:

@@ -217,6 +217,50 @@ def test_memory_without_cores_is_local_to_the_cores_of_its_best_initiators() -> 
     assert fact("memory_bandwidth", 0, 2, "write", 0, 30000) in facts
 
 
+def test_a_node_with_cores_is_near_its_other_initiators_too() -> None:
+    files = tree_of(cpus=4, threads=1) | nodes_of({0: "3", 1: "c"}, {0: "10 20", 1: "20 10"})
+    files |= {"node/node1/access1/initiators/node0": b"", "node/node1/access1/initiators/node1": b""}
+    facts = read(files)
+    assert named(facts, "cpu_node") == [(0, 0), (1, 0), (2, 1), (3, 1)]
+    assert named(facts, "node_local_core") == [(1, 0), (1, 1)]
+
+
+def rooted_tree(files: dict[str, bytes], proc: dict[str, bytes]) -> dict[str, bytes]:
+    system = {f"sys/devices/system/{path}": content for path, content in files.items()}
+    return system | {f"proc/{path}": content for path, content in proc.items()}
+
+
+def test_the_memory_of_graphics_cards_is_no_node() -> None:
+    files = tree_of(cpus=4, threads=1)
+    files |= nodes_of({0: "3", 8: "c", 255: "0"}, {0: "10 40 80", 8: "40 10 80", 255: "80 80 10"})
+    card = {"driver/nvidia/gpus/0004:05:00.0/numa_status": b"Node:      255\nStatus:    online\n"}
+    facts = read(rooted_tree(files, card))
+    assert [args[0] for args in named(facts, "node_memory")] == [0, 8]
+    assert {args[:2] for args in named(facts, "node_distance")} == {(0, 0), (0, 8), (8, 0), (8, 8)}
+    assert [args[0] for args in named(read(files), "node_memory")] == [0, 8, 255]
+
+
+KNIGHTS_LANDING = b"processor: 0\nvendor_id: GenuineIntel\ncpu family: 6\nmodel: 87\nbogomips: 2600.11\n"
+
+
+def test_a_knights_landing_in_cache_mode_has_its_mcdram_as_third_level() -> None:
+    files = tree_of(cpus=4, threads=1)
+    for name, content in (("level", b"3"), ("size", b"0K"), ("type", b"Unified"), ("shared_cpu_map", b"f")):
+        files[f"cpu/cpu0/cache/index2/{name}"] = content  # of which the kernel says nothing
+    facts = read(rooted_tree(files, {"cpuinfo": KNIGHTS_LANDING}))
+    assert fact("cpu_cache", 3, "l3", 3, "unified", 16 << 30, 1, 64, 4, 1) in facts
+    assert len([args for args in named(facts, "cpu_cache") if args[2] == 3]) == 4
+    assert fact("cpu_clock", 0, 1_300_000_000) in facts
+
+
+def test_a_knights_landing_in_flat_mode_has_memory_near_its_cores_and_no_distances() -> None:
+    files = tree_of(cpus=4, threads=1) | nodes_of({0: "f", 1: "0"}, {0: "10 31", 1: "31 10"})
+    facts = read(rooted_tree(files, {"cpuinfo": KNIGHTS_LANDING}))
+    assert named(facts, "node_local_core") == [(1, cpu) for cpu in range(4)]
+    assert not named(facts, "node_distance")
+    assert all(args[2] < 3 for args in named(facts, "cpu_cache"))
+
+
 def test_the_kinds_of_a_hybrid_come_from_its_monitoring_units() -> None:
     files = {f"sys/devices/system/{path}": content for path, content in tree_of().items()}
     files |= {"sys/devices/cpu_core/cpus": b"0-1\n", "sys/devices/cpu_atom/cpus": b"2-3\n"}
@@ -233,6 +277,44 @@ def test_the_clock_is_the_base_clock_where_a_driver_tells_it() -> None:
     facts = read(files)
     assert named(facts, "cpu_clock") == [(0, 2_100_000_000), (1, 3_900_000_000)]
     assert named(facts, "cpu_capacity") == [(1, 1024)]
+
+
+CPUINFO = """processor: 0
+vendor_id: GenuineIntel
+model name: Intel(R) Xeon(R) CPU @ 2.00GHz
+bogomips: 3990.39
+cpu MHz: 800.000
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "lost", "hertz"),
+    [
+        (CPUINFO, 0, 2_100_000_000),  # base_frequency
+        (CPUINFO, 1, 2_150_000_000),  # nominal_freq
+        (CPUINFO, 2, 2_000_000_000),  # the name
+        (CPUINFO.replace(" @ 2.00GHz", ""), 2, 1_995_000_000),  # the time-stamp counter
+        (CPUINFO.replace(" @ 2.00GHz", "").replace("bogomips", "-"), 2, 3_900_000_000),  # cpuinfo_max_freq
+        (CPUINFO.replace(" @ 2.00GHz", "").replace("bogomips", "-"), 3, 800_000_000),  # cpu MHz
+        ("processor: 0\ncpu: POWER9\nclock: 3450.000000MHz\n", 3, 3_450_000_000),
+        ("processor 0: version = 00\n\ncpu number: 0\ncpu MHz static: 5208\n", 3, 5_208_000_000),  # s390
+        ("cpu: EV67\ncycle frequency [Hz]: 666666666 est.\n", 3, 666_666_666),  # alpha
+        ("cpu: SPARC T4\nCpu0ClkTck: 00000000a9df5b78\n", 3, 0xA9DF5B78),
+        ("processor: 0\nBogoMIPS: 62.50\nFeatures: fp\n", 3, 3_000_000_000),  # the device tree
+        ("processor: 0\nBogoMIPS: 62.50\nFeatures: fp\n", 4, None),
+    ],
+)  # fmt: skip
+def test_of_several_clocks_the_steadiest_is_believed(cpuinfo: str, lost: int, hertz: int | None) -> None:
+    files = {
+        "sys/devices/system/cpu/cpu0/cpufreq/base_frequency": b"2100000\n",
+        "sys/devices/system/cpu/cpu0/acpi_cppc/nominal_freq": b"2150\n",
+        "sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq": b"3900000\n",
+        "proc/device-tree/cpus/cpu@0/clock-frequency": (3 * 10**9).to_bytes(4, "big"),
+    }
+    kept = dict(list(files.items())[lost:])
+    facts = read(rooted_tree(tree_of(cpus=1, threads=1), {"cpuinfo": cpuinfo.encode()}) | kept)
+    assert named(facts, "cpu_clock") == ([] if hertz is None else [(0, hertz)])
 
 
 def test_a_uniprocessor_kernel_without_topology_is_one_core() -> None:
@@ -253,6 +335,14 @@ def test_pci_functions_have_their_registers_their_sizes_and_their_node() -> None
     assert fact("device_node", address, 1) in facts
     assert fact("device", "pci", address, 0x8086, 0x1521, 2, 0, 0, -1) in facts
     assert [args[2:4] for args in named(facts, "bar")] == [(0xE0000000, 1 << 20)]
+
+
+def test_pci_functions_whose_registers_were_not_copied_are_still_there() -> None:
+    here = "sys/bus/pci/devices/0035:04:00.0/"
+    files = rooted_tree(tree_of(), {}) | {here + "class": b"0x030200\n", here + "vendor": b"0x10de\n"}
+    files[here + "device"] = b"0x1db1\n"
+    address = compound("addr", 0x35, 4, 0, 0)
+    assert fact("device", "pci", address, 0x10DE, 0x1DB1, 3, 2, 0, -1) in read(files)
 
 
 @needs_snapshots
