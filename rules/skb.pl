@@ -13,6 +13,7 @@ loaded into modules of their own, which import from this one.
 :- reexport(vocabulary, [declared/6]).
 :- reexport(store, [fact_source/2]).
 :- reexport(disagreement, [contradiction/4]).
+:- reexport(consistency, [finding/3]).
 :- reexport(topology).
 :- reexport(distance).
 :- reexport(routes).

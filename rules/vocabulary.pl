@@ -474,6 +474,8 @@ derived(fact_source, [fact:pattern, source:atom], nondet,
         "the fact holds because Source says so").
 derived(contradiction, [fact:pattern, source:atom, other:pattern, other_source:atom], nondet,
         "Fact holds because Source says so, which overrules Other that OtherSource says; both cannot be true").
+derived(finding, [severity:oneof([error, warning, note]), rule:atom, text:text], nondet,
+        "what is said of the machine does not fit together, or is unlikely: Text says what, Rule which rule says so").
 derived(load, [core:core, load:percent], nondet,
         "by so many percent more time does a best-effort dispatcher finish its work on Core than alone").
 derived(utilisation, [core:core, utilisation:number], nondet,
