@@ -13,6 +13,8 @@ from kernel.clock import PS_PER_MS, PS_PER_NS, PS_PER_S, PS_PER_US, cycles_to_ps
 from kernel.errors import KernelError
 from skb.knowledge import KnowledgeBase
 
+_PAIRS_ASKED_SINGLY = 16
+
 _UNITS = {"ns": PS_PER_NS, "us": PS_PER_US, "ms": PS_PER_MS, "s": PS_PER_S}
 
 
@@ -43,8 +45,8 @@ class Cost:
 class Hardware:
     """A machine's cores by number, with costs and latencies in picoseconds.
 
-    Latencies are asked of the SKB a row (one sending core) at a time and kept: a machine has a bounded
-    number of them.
+    Latencies are asked of the SKB when first needed and kept: of most cores only few, for they talk to few; of one
+    that talks to many the whole row at once.
     """
 
     def __init__(self, kb: KnowledgeBase) -> None:
@@ -86,25 +88,27 @@ class Hardware:
         """One-way latency of a message: UMP between two cores (dissertation table 2.5), else LMP (2.4)."""
         if sender == receiver:
             return self.cost_ps("lmp", sender)
-        return self._row(self._messages, "distance", sender)[receiver]
+        return self._between(self._messages, "distance", sender, receiver)
 
     def line_ps(self, holder: int, reader: int) -> int:
         """Time to move a cache line from one core's cache to another's (dissertation §3.1.2)."""
         if holder == reader:
             return 0
-        return self._row(self._lines, "line_transfer", holder)[reader]
+        return self._between(self._lines, "line_transfer", holder, reader)
 
-    def _row(self, rows: dict[int, dict[int, int]], predicate: str, core: int) -> dict[int, int]:
-        row = rows.get(core)
-        if row is None:
-            clock = self.cores[core]
-            answers = self._kb.all(f"{predicate}(From, To, Cycles)", {"From": core})
-            row = {answer["To"]: clock.ps(round(answer["Cycles"])) for answer in answers}
-            missing = [other for other in self.cores if other != core and other not in row]
-            if missing:
-                raise KernelError(
-                    f"no {predicate}/3 from core {core} to core {missing[0]} is known; "
-                    "state core_latency/4 facts or a latency.csv"
-                )
-            rows[core] = row
-        return row
+    def _between(self, rows: dict[int, dict[int, int]], predicate: str, one: int, other: int) -> int:
+        """What `predicate` says from core `one` to the `other`, in picoseconds."""
+        row = rows.setdefault(one, {})
+        if other not in row:
+            bind = {"From": one, "To": other} if len(row) < _PAIRS_ASKED_SINGLY else {"From": one}
+            for answer in self._kb.all(f"{predicate}(From, To, Cycles)", bind):
+                to = answer.get("To", other)
+                # A message's latency is in cycles of its sender, the transfer of a line in cycles of its receiver.
+                counted_by = self.cores[to if predicate == "line_transfer" else one]
+                row[to] = counted_by.ps(round(answer["Cycles"]))
+        if other not in row:
+            raise KernelError(
+                f"no {predicate}/3 from core {one} to core {other} is known; "
+                "state core_latency/4 facts or a latency.csv"
+            )
+        return row[other]
