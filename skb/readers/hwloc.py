@@ -34,6 +34,8 @@ _PUS = ("PU", "Proc")
 _CLUSTERS = ("Cluster", "Module", "Tile", "Complex", "Compute Unit", "ComputeUnit")
 """Subtypes of Group that are clusters of cores; others are books of s390, or distances made visible."""
 
+_DIE_GROUP = 104  # HWLOC_GROUP_KIND_INTEL_DIE
+
 _CACHE_KINDS = {0: "unified", 1: "data", 2: "instr"}
 _CORE_TYPES = {"IntelCore": "performance", "IntelAtom": "efficiency", "IntelLowPower": "low_power"}
 _LATENCY_ATTRIBUTES = {"Latency": "access", "ReadLatency": "read", "WriteLatency": "write"}
@@ -104,10 +106,22 @@ def _numbered(objects: Sequence[Element], pus: int, *types: str) -> list[Numbere
 def _position_facts(objects: Sequence[Element], pus: int) -> Iterator[Fact]:
     packages = _numbered(objects, pus, *_PACKAGES)
     cores = _numbered(objects, pus, "Core")
+    groups = [element for element in objects if element.get("type") == "Group"]
+    # 1.x had no dies, nor had 2.0: they are groups there.
+    dies = [one for one in groups if _subtype(one) == "Die" or one.integer("kind") == _DIE_GROUP]
+    dies += (one for one in objects if one.get("type") == "Die")
+    clusters = [one for one in groups if _subtype(one) in _CLUSTERS]
+    clusters += (one for one in objects if one.get("type") in _CLUSTERS)
     larger = {one.cpus for one in (*packages, *cores)}
-    groups = [element for element in objects if element.get("subtype") in _CLUSTERS]
-    clusters = [one for one in _numbered(groups, pus, "Group") if one.cpus not in larger]
-    return position_facts(pus, packages, _numbered(objects, pus, "Die"), clusters, cores)
+    return position_facts(
+        pus, packages, _numbered(dies, pus, "Group", "Die"),
+        [one for one in _numbered(clusters, pus, "Group", *_CLUSTERS) if one.cpus not in larger], cores,
+    )  # fmt: skip
+
+
+def _subtype(element: Element) -> str | None:
+    """The subtype, which 1.x has among the infos."""
+    return element.get("subtype") or element.infos().get("Type")
 
 
 def _caches(objects: Sequence[Element], pus: int) -> Iterator[Cache]:
@@ -136,7 +150,7 @@ def _nodes(objects: Sequence[Element], pus: int) -> list[_Node]:
     for element in objects:
         number = element.index()
         if element.get("type") in _NODES and number is not None:
-            cpus = (element.cpus() or 0) & pus
+            cpus = ((element.cpus() or 0) or _mcdram_cpus(element)) & pus
             found.setdefault(
                 number, _Node(number, cpus, element.size("local_memory"), element.index("gp_index"))
             )
@@ -144,6 +158,15 @@ def _nodes(objects: Sequence[Element], pus: int) -> list[_Node]:
         machine = objects[0]
         return [_Node(0, pus, machine.size("local_memory"), None)]
     return list(found.values())
+
+
+def _mcdram_cpus(node: Element) -> int:
+    """The CPUs that a Knights Landing's MCDRAM is near: 1.x has it without any, after the DDR it belongs to."""
+    if node.parent is None or _subtype(node) != "MCDRAM":
+        return 0
+    ddr, *_ = (one for one in node.parent.named("object") if one.get("type") in _NODES)
+    around = node.parent.cpus() or 0
+    return around if ddr is not node and ddr.cpus() == around else 0
 
 
 def _node_facts(nodes: Sequence[_Node]) -> Iterator[Fact]:

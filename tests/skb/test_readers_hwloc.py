@@ -151,6 +151,33 @@ def test_version_1_scales_its_distances_and_knows_sockets() -> None:
     assert fact("cpu_cache", 1, "l2", 2, "unified", 1 << 20, 16, 64, 2, "unknown") in facts
 
 
+@pytest.mark.parametrize(
+    "group",
+    [
+        '<object type="Group" cpuset="0x3" kind="104">',
+        '<object type="Group" cpuset="0x3" subtype="Die">',
+        '<object type="Group" cpuset="0x3"><info name="Type" value="Die"/>',
+        '<object type="Die" os_index="5" cpuset="0x3">',
+    ],
+)
+def test_a_die_may_be_a_group(group: str) -> None:
+    text = OLD.replace('<object type="Cache"', f'{group}<object type="Cache"', 1)
+    text = text.replace("</object>\n    </object>", "</object>\n    </object></object>", 1)
+    facts = read(text)
+    assert named(facts, "cpu_die") == [(0, 0), (1, 0)] and not named(facts, "cpu_cluster")
+    assert named(read(text.replace('"Die"', '"Tile"').replace("104", "103")), "cpu_die") == []
+
+
+def test_version_1_has_mcdram_beside_the_memory_it_belongs_to() -> None:
+    text = OLD.replace('os_index="0" cpuset="0x0000000f"', 'os_index="0" cpuset="0x3"')
+    text = re.sub(r' *<object type="NUMANode" os_index="1".*(?=</topology>)', "", text, flags=re.DOTALL)
+    text = re.sub(r"<distances.*</distances>", "", text, flags=re.DOTALL)
+    mcdram = '<object type="NUMANode" os_index="1" cpuset="0x0" nodeset="0x2" local_memory="8192">'
+    text = text.replace("</topology>", mcdram + '<info name="Type" value="MCDRAM"/></object></object></topology>')
+    assert named(read(text), "node_local_core") == [(1, 0), (1, 1)]
+    assert named(read(text.replace("MCDRAM", "CXLMem")), "node_local_core") == []
+
+
 def test_sets_may_be_endless_and_have_empty_words() -> None:
     text = MODERN.replace('os_index="3" cpuset="0x0000000f"', 'os_index="3" cpuset="0xf...f"')
     assert named(read(text), "cpu_thread") == named(read(MODERN), "cpu_thread")
