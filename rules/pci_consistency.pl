@@ -11,9 +11,9 @@
             confspace_overlap/1         % -Text
           ]).
 :- use_module(library(lists)).
-:- use_module(library(apply)).
 :- use_module(library(pairs)).
 :- use_module(library(ordsets)).
+:- use_module(findings, [overlapping/3]).
 
 /** <module> Whether what is said of PCI fits together
 
@@ -122,21 +122,6 @@ bars_overlap(Text) :-
     address_text(Other, OtherText),
     format(string(Text), "~w BAR ~w and ~w BAR ~w: both have ~w address 0x~16r",
            [AddressText, Number, OtherText, OtherNumber, Space, From]).
-
-%   overlapping(+Sorted, -Range, -Next): Next begins before Range, the one that reaches farthest before it, has ended.
-
-overlapping([First|Rest], Range, Next) :-
-    overlapping(Rest, First, Range, Next).
-
-overlapping([One|Rest], Farthest, Range, Next) :-
-    Farthest = range(_, To, _),
-    One = range(From, OneTo, _),
-    (   From =< To,
-        Range = Farthest,
-        Next = One
-    ;   ( OneTo > To -> Farther = One ; Farther = Farthest ),
-        overlapping(Rest, Farther, Range, Next)
-    ).
 
 %!  window_outside_bridge(-Text) is nondet.
 %
