@@ -7,8 +7,10 @@ as stated.
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -28,8 +30,69 @@ _PROCESSORS: dict[str, Callable[..., list[cpuid.Registers]]] = {
 }
 
 
+_ENTRIES: dict[str, tuple[set[str], set[str]]] = {
+    "clocks": (set(), {"uniform", "performance", "efficiency", "low_power"}),
+    "dies": ({"cores"}, set()),
+    "interconnect": (set(), {"links", "shape"}),
+    "memory": ({"node_bytes"}, {"nodes_a_package", "hole"}),
+    "acpi": (
+        {"oem_id", "table_id", "io_apics", "overrides"},
+        {"fadt", "distance_local", "distance_package", "distance_hop", "configuration_window"},
+    ),
+    "latency": ({"unit", "pairs"}, set()),
+    "pci": ({"functions"}, {"roots"}),
+}
+"""Entries that a table must and may have; `processor`, `mesh` and `costs` go by what they describe."""
+
+
 class DescriptionError(ValueError):
     """A description that no machine can be made from; one line, naming the entry."""
+
+
+def check(description: Description) -> None:
+    """DescriptionError for a table or an entry that says nothing, or one that is missing: a slip of the pen."""
+    known = {*_ENTRIES, "processor", "mesh", "costs"}
+    for table, stated in description.items():
+        if table not in known:
+            raise DescriptionError(f"no table '{table}'; {_meant(table, known)}")
+        if not isinstance(stated, Mapping):
+            raise DescriptionError(f"{table}: expected a table, [{table}]")
+        if table in _ENTRIES:
+            _check_entries(table, stated, *_ENTRIES[table])
+    if not description.keys() & {"processor", "mesh"}:
+        raise DescriptionError("no cores: a machine has a table 'processor', or 'mesh'")
+    if "processor" in description:
+        _check_processor(description["processor"])
+    if "distance_local" in description.get("acpi", {}) and "memory" not in description:
+        raise DescriptionError("acpi.distance_local: there is no table 'memory' whose distances they are")
+    if "distance_local" in description.get("acpi", {}) and "hole" not in description["memory"]:
+        raise DescriptionError("no entry 'memory.hole': where SRAT has memory it leaves the addresses of devices out")
+    for name, stated in description.get("costs", {}).items():
+        if not (isinstance(stated, Sequence) and len(stated) == 3 and isinstance(stated[0], int | float)):
+            raise DescriptionError(f'costs.{name}: expected [value, "unit", "source"]')
+
+
+def _check_entries(table: str, stated: Description, needed: set[str], allowed: set[str]) -> None:
+    for entry in stated:
+        if entry not in needed | allowed:
+            raise DescriptionError(f"no entry '{table}.{entry}'; {_meant(entry, needed | allowed)}")
+    missing = sorted(needed - stated.keys())
+    if missing:
+        raise DescriptionError(f"no entry '{table}.{missing[0]}'")
+
+
+def _check_processor(processor: Description) -> None:
+    encoder = _PROCESSORS.get(processor.get("encoder", ""))
+    if encoder is None:
+        raise DescriptionError(f"processor.encoder: there is {', '.join(sorted(_PROCESSORS))}")
+    parameters = inspect.signature(encoder).parameters
+    needed = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
+    _check_entries("processor", processor, {"encoder", *needed}, set(parameters))
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +106,8 @@ class Cpu:
 
 def registers(processor: Description) -> list[cpuid.Registers]:
     """The CPUID registers of every CPU, of what `[processor]` states."""
-    stated = dict(processor)
-    encoder = _PROCESSORS.get(stated.pop("encoder"))
-    if encoder is None:
-        raise DescriptionError(f"processor.encoder: there is {', '.join(sorted(_PROCESSORS))}")
-    stated = {name: _part(value) for name, value in stated.items()}
+    stated = {name: _part(value) for name, value in processor.items()}
+    encoder = _PROCESSORS[stated.pop("encoder")]
     if "groups" in stated:
         groups = stated["groups"]
         stated["groups"] = [cpuid.CoreGroup(**{name: _part(v) for name, v in each.items()}) for each in groups]
@@ -76,6 +136,11 @@ def cpus(description: Description, dump: bytes) -> list[Cpu]:
     processor = description["processor"]
     cores_a_die = processor.get("complexes_a_die", 0) * processor.get("cores_a_complex", 0)
     cores_a_die = description.get("dies", {}).get("cores", cores_a_die)
+    fewest = min(map(len, ranks.values()))
+    if nodes > fewest:
+        raise DescriptionError(f"memory.nodes_a_package: {nodes} nodes for {fewest} cores of a package")
+    if cores_a_die and any(len(found) % cores_a_die for found in ranks.values()):
+        raise DescriptionError(f"dies of {cores_a_die} cores do not fill a package of {fewest}")
     cpus = []
     for cpu, package, core, _ in threads:
         at, count = ranks[package][core], len(ranks[package])

@@ -61,6 +61,7 @@ def generate(description: Description) -> dict[str, bytes]:
 
     ValueError (DescriptionError, those of the writers), TypeError or KeyError for what no machine can be made from.
     """
+    described.check(description)
     files: dict[str, bytes] = {}
     cpus: list[Cpu] = []
     links: list[Link] = []

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from skb import machine
-from skb.generate import generate
+from skb.generate import generate, main
 from skb.knowledge import KnowledgeBase
 
 DESCRIBED = sorted(machine.SHIPPED.glob("*/machine.toml"))
@@ -31,6 +31,39 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
 def test_the_dumps_of_a_machine_are_those_its_description_makes(description: Path) -> None:
     for name, data in generate(tomllib.loads(description.read_text())).items():
         assert (description.parent / name).read_bytes() == data, name
+
+
+SLIPS = [  # what is written in place of what in amd-4x4's description, and what is said of it
+    ("[latency]", "[latencies]", "no table 'latencies'; did you mean latency?"),
+    ("node_bytes", "node_byte", "no entry 'memory.node_byte'; did you mean node_bytes?"),
+    ("hole = ", "# ", "no entry 'memory.hole'"),
+    ("cores_a_package = 4", "cores_a_package = 0", "a machine of 4 packages with 0 cores each"),
+    ("cores_a_package = 4", "# ", "no entry 'processor.cores_a_package'"),
+    ("model = 4", "modle = 4", "no entry 'processor.modle'; did you mean model?"),
+    ('"amd_family_10h"', '"amd_family_11h"', "processor.encoder: there is amd_family_0fh, amd_family_10h"),
+    ("[2, 0]]", "[2, 4]]", "interconnect.links: 2-4 leads outside packages 0-3"),
+    ("[[0, 1], [1, 3], [3, 2], [2, 0]]", "[[0, 1]]", "interconnect.links: no way from package 0 to package 2"),
+    ("{ hops = 2, latency = 558 }", "", "latency.pairs: none holds of cores"),
+    ('lmp = [1463, "cycles", ', "lmp = [", 'costs.lmp: expected [value, "unit", "source"]'),
+    ("[interconnect]", '[interconnect]\nshape = "ring"', "interconnect: shape and links are both stated"),
+    ("[memory]", "[memory]\nnodes_a_package = 5", "memory.nodes_a_package: 5 nodes for 4 cores of a package"),
+    ("[memory]", "[dies]\ncores = 3\n[memory]", "dies of 3 cores do not fill a package of 4"),
+    ("[processor]", "[processor", "Expected ']' at the end of a table declaration"),
+]
+
+
+@pytest.mark.parametrize(("right", "slip", "message"), SLIPS, ids=[slip[2] for slip in SLIPS])
+def test_a_slip_in_a_description_is_told_in_a_line(
+    right: str, slip: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (machine.SHIPPED / "amd-4x4" / "machine.toml").read_text()
+    assert right in text
+    (tmp_path / "machine.toml").write_text(text.replace(right, slip, 1))
+    assert main([str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"{tmp_path / 'machine.toml'}: {message}")
+    assert said.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["machine.toml"]
 
 
 @pytest.mark.parametrize(
@@ -210,7 +243,7 @@ def test_what_is_wrong_with_facts_is_told_with_its_line(
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("amd-4x5", "did you mean amd-4x4"), ("nonsense", "there are amd-2x2, amd-4x4"), ("/nowhere/at/all", "no machine")],
+    [("amd-4x5", "did you mean amd-4x4"), ("nonsense", "there are amd-2x2, amd"), ("/nowhere/at/all", "no machine")],
 )
 def test_an_unknown_machine_is_told_with_what_there_is(name: str, message: str) -> None:
     with pytest.raises(machine.MachineError, match=message):
