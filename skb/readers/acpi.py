@@ -45,6 +45,12 @@ HPET
 FADT (FACP)
     fadt(Revision, Minor, Profile, SciInterrupt, Flags)         psci_use_hvc(0 or 1)
     pm_timer(Space, Address, Bits)        Space: io, memory
+DSDT, SSDT: what they say of themselves, and what methods that only compute answer
+    prt(addr(Bus, Device, Function), Pin, gsi(Gsi))     or pir(Link); Function any, or that one
+        Bus: a number, or behind(addr(Bus, Device, Function)) of a bridge; other segments than 0 before it
+    pir(Link, Gsi)                        what a link device can be set to
+    rootbridge(Address, childbus(First, Last), mem(Base, Limit))        its largest window
+    rootbridge_address_window(Address, mem(Base, Limit))                each one above 1 MiB
 """
 
 from __future__ import annotations
@@ -58,6 +64,7 @@ from skb.readers.acpi_dump import HEADER_BYTES, Table, number_instances, recogni
 from skb.readers.acpi_interrupts import madt_facts
 from skb.readers.acpi_platform import dmar_facts, fadt_facts, hpet_facts, mcfg_facts
 from skb.readers.acpi_pptt import pptt_facts
+from skb.readers.acpi_routing import routing_facts
 
 __all__ = ["Table", "counting_tables", "read", "read_files", "recognises", "tables"]
 
@@ -93,6 +100,10 @@ def read_files(files: Iterable[tuple[bytes, str]]) -> list[Fact]:
         decoder = _DECODERS.get(table.signature)
         if decoder:
             facts.extend(decoder(table))
+    definitions = [table for table in counting_tables(found) if table.signature == "DSDT"]
+    definitions += [table for table in found if table.signature == "SSDT"]
+    if definitions:
+        facts.extend(routing_facts(definitions))
     return list(dict.fromkeys(facts))
 
 
