@@ -8,7 +8,7 @@ relation, as costs (rules/distance.pl): a table of all pairs of 4,096 cores woul
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from skb import interconnect
@@ -23,6 +23,9 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 _LINE_BYTES = 64
 _LOWEST_HZ, _HIGHEST_HZ = 10**6, 10**11
 _HOLE = (0xC0000000, 0x100000000)
+_WAYS = (8, 12, 16, 6, 4, 3, 2, 1)
+_AMD_L2_WAYS = (8, 16, 6, 4, 3, 2, 1)  # leaf 80000006 has no code for 12 (AMD APM volume 3, table E-4)
+_L3_WAYS = (16, 12, 8, 6, 4, 3, 2, 1)
 _PHYSICAL_BITS = 52
 """What x86 can address at most (AMD APM volume 2, 5.1; Intel SDM volume 3A, 4.1.4)."""
 
@@ -78,7 +81,8 @@ class Plan:
     """What is asked for: `nodes` a package, `cores` a node, `threads` a core; sizes in bytes, None where it is open.
 
     `l1_bytes` is the size of each of the two L1 caches; `l3_bytes` 0 is no L3. `latencies` go by the keys of
-    RELATIONS. PlanError where such a machine cannot be, or where something stated would say nothing.
+    RELATIONS. `left_open` names the fields that nobody stated. PlanError where such a machine cannot be, or where
+    something stated would say nothing.
     """
 
     packages: int = 1
@@ -93,6 +97,7 @@ class Plan:
     l3_bytes: int | None = None
     node_bytes: int = 4 * GIB
     latencies: Mapping[str, Latency] = field(default_factory=dict)
+    left_open: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         self._check_counts()
@@ -212,6 +217,10 @@ class Plan:
             found["next_hop"] = found["hop"]
         return found
 
+    def word(self, *fields: str) -> str:
+        """What machine.toml says of an entry that these fields make: `chosen` where one was left open."""
+        return "chosen" if any(getattr(self, each) is None or each in self.left_open for each in fields) else ""
+
     def in_ns(self, latency: Latency) -> float:
         """A latency, in ns of this machine's clock."""
         return latency.value if latency.unit == "ns" else latency.value * 1e9 / self.clock_hz
@@ -239,11 +248,11 @@ def description(name: str, plan: Plan) -> str:
         "",
         *_processor(plan),
         "[clocks]",
-        _entry("uniform", f"{plan.clock_hz:_}", "Hz"),
+        _entry("uniform", f"{plan.clock_hz:_}", plan.word("clock_hz")),
         "",
     ]
     if plan.packages > 1:
-        lines += ["[interconnect]", _entry("shape", f'"{plan.laid}"', "" if plan.shape else "chosen"), ""]
+        lines += ["[interconnect]", _entry("shape", f'"{plan.laid}"', plan.word("shape")), ""]
     lines += [*_memory(plan), *_costs(plan)]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -251,35 +260,38 @@ def description(name: str, plan: Plan) -> str:
 def _processor(plan: Plan) -> Iterator[str]:
     vendor = VENDORS[plan.vendor]
     *inner, (_, l3) = plan.caches
+    sharing = ", the cores of which share an L3" if l3 else ""
     yield "[processor]"
-    yield _entry("encoder", f'"{vendor.encoder}"', f"chosen: in all that is not said here it is like {vendor.like}")
+    like = f"in all that is not said here like {vendor.like}"
+    yield _entry("encoder", f'"{vendor.encoder}"', f"chosen: {like}" if plan.word("vendor") else like)
     if plan.vendor == "amd":
         yield from (_entry("family", "0x19"), _entry("model", "0x11"), _entry("stepping", "1"))
     else:
         yield from (_entry("model", "0x8f"), _entry("stepping", "8"))
     yield _entry("brand", '"Processor of machine generate"')
-    yield _entry("packages", str(plan.packages))
+    yield _entry("packages", str(plan.packages), plan.word("packages"))
     if plan.vendor == "amd":
-        yield _entry("complexes_a_package", str(plan.nodes), "a node is a complex, the cores of which share an L3")
-        yield _entry("cores_a_complex", str(plan.cores))
-        yield _entry("threads_a_core", str(plan.threads))
+        yield _entry("complexes_a_package", str(plan.nodes), f"a node is a complex{sharing}")
+        yield _entry("cores_a_complex", str(plan.cores), plan.word("cores"))
+        yield _entry("threads_a_core", str(plan.threads), plan.word("threads"))
     else:
-        yield _entry("dies_a_package", str(plan.nodes), "a node is a die, the cores of which share an L3")
+        yield _entry("dies_a_package", str(plan.nodes), f"a node is a die{sharing}")
         yield _entry("physical_bits", str(_PHYSICAL_BITS))
-    yield _entry("l3", _cache(l3) if l3 else '"none"', _chosen(plan.l3_bytes))
+    yield _entry("l3", _cache(l3, _L3_WAYS) if l3 else '"none"', plan.word("l3_bytes"))
     if plan.vendor == "intel":
-        yield from ("", "[[processor.groups]]", _entry("cores", str(plan.cores)))
-        yield _entry("threads_a_core", str(plan.threads))
-    asked = (plan.l1_bytes, plan.l1_bytes, plan.l2_bytes)
-    for (level, each), stated in zip(inner, asked, strict=True):
-        yield _entry(level.lower(), _cache(each), _chosen(stated))
+        yield from ("", "[[processor.groups]]", _entry("cores", str(plan.cores), plan.word("cores")))
+        yield _entry("threads_a_core", str(plan.threads), plan.word("threads"))
+    for level, each in inner:
+        ways = _AMD_L2_WAYS if (plan.vendor, level) == ("amd", "L2") else _WAYS
+        yield _entry(level.lower(), _cache(each, ways), plan.word(f"{level[:2].lower()}_bytes"))
     yield ""
 
 
 def _memory(plan: Plan) -> Iterator[str]:
     yield "[memory]"
-    yield _entry("node_bytes", f"{plan.node_bytes:#x}", size(plan.node_bytes))
-    yield _entry("nodes_a_package", str(plan.nodes))
+    memory = size(plan.node_bytes)
+    yield _entry("node_bytes", f"{plan.node_bytes:#x}", f"chosen: {memory}" if plan.word("node_bytes") else memory)
+    yield _entry("nodes_a_package", str(plan.nodes), plan.word("nodes"))
     yield _entry("hole", f"[{_HOLE[0]:#x}, {_HOLE[1]:#x}]", "chosen: what devices have below 4 GiB")
     yield ""
     yield "[acpi]"
@@ -318,20 +330,12 @@ def _entry(name: str, value: str, comment: str = "") -> str:
     return f"{entry:31} # {comment}" if comment else entry
 
 
-def _chosen(stated: int | None) -> str:
-    return "chosen" if stated is None else ""
-
-
-def _cache(size_bytes: int) -> str:
-    return f"{{ size_bytes = {size_bytes:#x}, ways = {_ways(size_bytes)} }}"
-
-
-def _ways(size_bytes: int) -> int:
-    """Ways that leave a whole number of sets, a power of two if they can: as many as 8 to 16, as caches have."""
+def _cache(size_bytes: int, preferred: Sequence[int]) -> str:
+    """A cache with the first of these ways that leave a power of two of sets, else a whole number of them."""
     lines = size_bytes // _LINE_BYTES
-    found = [ways for ways in (8, 16, 6, 4, 3, 2, 1) if lines % ways == 0]
+    found = [ways for ways in preferred if lines % ways == 0]
     even = [ways for ways in found if (lines // ways) & (lines // ways - 1) == 0]
-    return (even or found)[0]
+    return f"{{ size_bytes = {size_bytes:#x}, ways = {(even or found)[0]} }}"
 
 
 def _readme(name: str, plan: Plan, made: Mapping[str, bytes]) -> str:

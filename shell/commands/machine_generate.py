@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import asdict
+from typing import Any
 
 import click
 
@@ -25,28 +26,28 @@ _LATENCY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?) ?(ns|us|cycles)\Z")
 @command("machine generate", group="machine", summary="make a machine that does not exist yet, up to 4,096 cores",
          example="machine generate grid --packages 16 --cores 8 --interconnect torus --hop 220ns --replace")
 @click.argument("name", metavar="NAME")
-@click.option("--packages", metavar="P", type=int, default=1, help="packages of the machine (1)")
-@click.option("--nodes", metavar="N", type=int, default=1, help="NUMA nodes of each package (1); each has its L3")
-@click.option("--cores", metavar="C", type=int, default=4, help="cores of each node (4)")
-@click.option("--threads", metavar="T", type=int, default=1, help="hardware threads of each core (1)")
+@click.option("--packages", metavar="P", type=int, help="packages of the machine (1)")
+@click.option("--nodes", metavar="N", type=int, help="NUMA nodes of each package (1); each has its L3")
+@click.option("--cores", metavar="C", type=int, help="cores of each node (4)")
+@click.option("--threads", metavar="T", type=int, help="hardware threads of each core (1)")
 @click.option("--interconnect", "shape", metavar="SHAPE", type=click.Choice(interconnect.SHAPES),
               help="how packages are linked: ring, mesh, torus, square, hypercube or full (mesh)")
-@click.option("--clock", metavar="CLOCK", default="2.5GHz", help="the clock of every core (2.5GHz)")
-@click.option("--vendor", metavar="VENDOR", type=click.Choice(tuple(planned.VENDORS)), default="amd",
+@click.option("--clock", metavar="CLOCK", help="the clock of every core (2.5GHz)")
+@click.option("--vendor", metavar="VENDOR", type=click.Choice(tuple(planned.VENDORS)),
               help="whose cores they are like: amd or intel (amd)")
 @click.option("--l1", metavar="SIZE", help="each core's L1 data cache, and its instruction cache")
 @click.option("--l2", metavar="SIZE", help="each core's L2 cache")
 @click.option("--l3", metavar="SIZE", help="the L3 cache that the cores of a node share, or none")
-@click.option("--memory", metavar="SIZE", default="4GiB", help="memory of each node (4GiB)")
+@click.option("--memory", metavar="SIZE", help="memory of each node (4GiB)")
 @click.option("--shared", metavar="TIME", help="a message between cores that share a cache: 60ns or 150cycles")
 @click.option("--local", metavar="TIME", help="a message between cores of a package that share none")
 @click.option("--hop", metavar="TIME", help="a message over one link between packages")
 @click.option("--next-hop", metavar="TIME", help="how much more it takes over each further link (as --hop)")
 @click.option("--replace", is_flag=True, help="put it in the place of a machine of that name in your data folder")
 def machine_generate(
-    session: Session, name: str, packages: int, nodes: int, cores: int, threads: int, shape: str | None, clock: str,
-    vendor: str, l1: str | None, l2: str | None, l3: str | None, memory: str, shared: str | None, local: str | None,
-    hop: str | None, next_hop: str | None, replace: bool,
+    session: Session, name: str, packages: int | None, nodes: int | None, cores: int | None, threads: int | None,
+    shape: str | None, clock: str | None, vendor: str | None, l1: str | None, l2: str | None, l3: str | None,
+    memory: str | None, shared: str | None, local: str | None, hop: str | None, next_hop: str | None, replace: bool,
 ) -> Result:  # fmt: skip
     """Its folder has what a real machine's has: CPUID and ACPI dumps, which `cpuid` and `iasl` read, and facts.pl;
     it is in your data folder, whole, or not at all. machine.toml describes it, to be changed and made anew by
@@ -55,31 +56,38 @@ def machine_generate(
     packages. Latencies that are left open are those that `skb cost_of(Name, Value, Unit, Source)` tells.
     """
     folder = machine_place(name, replace)
-    stated = {"shared": shared, "local": local, "hop": hop, "next_hop": next_hop}
+    latencies = {"shared": shared, "local": local, "hop": hop, "next_hop": next_hop}
+    asked: dict[str, Any] = {
+        "packages": packages, "nodes": nodes, "cores": cores, "threads": threads, "shape": shape,
+        "clock_hz": None if clock is None else clock_hz(clock), "vendor": vendor, "l1_bytes": _bytes(l1, "l1"),
+        "l2_bytes": _bytes(l2, "l2"), "l3_bytes": 0 if l3 == "none" else _bytes(l3, "l3"),
+        "node_bytes": _bytes(memory, "memory"),
+    }  # fmt: skip
     plan = planned.Plan(
-        packages, nodes, cores, threads, shape, clock_hz(clock), vendor, _bytes(l1, "l1"), _bytes(l2, "l2"),
-        0 if l3 == "none" else _bytes(l3, "l3"), _bytes(memory, "memory") or 0,
-        {option: _latency(text, option) for option, text in stated.items() if text is not None},
+        **{field: value for field, value in asked.items() if value is not None},
+        latencies={option: _latency(text, option) for option, text in latencies.items() if text is not None},
+        left_open=frozenset(field for field, value in asked.items() if value is None),
     )
     files = planned.files(name, plan)
     write_machine(folder, files, replace)
-    latencies = _latencies(session, plan)
+    used = _latencies(session, plan)
     data = {
         "name": name, "path": str(folder), "packages": plan.packages, "nodes": plan.packages * plan.nodes,
         "cores": plan.all_threads // plan.threads, "threads": plan.all_threads, "clock_hz": plan.clock_hz,
         "interconnect": plan.laid if plan.packages > 1 else None, "links": len(plan.links),
         "most_hops": plan.most_hops, "node_bytes": plan.node_bytes,
-        "latencies": {option: asdict(latency) | {"source": source} for option, latency, source in latencies},
+        "latencies": {option: asdict(latency) | {"source": source} for option, latency, source in used},
         "files": {file: len(content) for file, content in sorted(files.items())},
     }
-    show: list[Table | str] = [Table(("what", "value"), [*_rows(plan, files), *_latency_rows(latencies)]),
+    show: list[Table | str] = [Table(("what", "value"), [*_rows(plan, files), *_latency_rows(used)]),
                                f"{folder}; boot it with `pilotfish -m {name}`"]
-    return Result(data, show, _odd(plan, latencies))
+    return Result(data, show, _odd(plan, used))
 
 
 def _rows(plan: planned.Plan, files: dict[str, bytes]) -> list[tuple[str, str]]:
     nodes, cores = plan.packages * plan.nodes, plan.all_threads // plan.threads
-    linked = f", {planned.interconnect_words(plan)}, {len(plan.links):,} links, {plan.most_hops} at most in a way"
+    links = f"{len(plan.links):,} link{'' if len(plan.links) == 1 else 's'}"
+    linked = f", {planned.interconnect_words(plan)}, {links}, {plan.most_hops} at most in a way"
     return [
         ("packages", f"{plan.packages:,}{linked if plan.packages > 1 else ''}"),
         ("NUMA nodes", f"{nodes:,}, {planned.size(plan.node_bytes)} each"),

@@ -121,7 +121,7 @@ def test_what_was_asked_for_is_what_the_dumps_tell(plan: Plan) -> None:
 
 
 @given(plan=plans())
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_was_asked_for_is_what_the_rules_conclude(kb: KnowledgeBase, plan: Plan) -> None:
     _, made = facts_of(plan)
     told = kb.supposing(
@@ -213,11 +213,51 @@ def test_the_description_makes_the_other_files_anew() -> None:
 
 
 def test_what_was_left_open_is_marked_as_chosen() -> None:
-    open_text = planned.description("made", Plan(packages=2))
+    left_open = frozenset(("clock_hz", "node_bytes"))
+    text = planned.description("made", Plan(packages=2, left_open=left_open))
     stated = planned.description("made", Plan(packages=2, shape="ring", l3_bytes=MIB))
-    for entry in ("l3", "shape"):
-        assert re.search(rf"^{entry} = .* # chosen", open_text, re.MULTILINE)
-        assert not re.search(rf"^{entry} = .* # chosen", stated, re.MULTILINE)
+    for entry in ("l3", "shape", "uniform", "node_bytes"):
+        assert re.search(rf"^{entry} = .* # chosen", text, re.MULTILINE), entry
+        assert not re.search(rf"^{entry} = .* # chosen", stated, re.MULTILINE), entry
+    assert not re.search("^packages = .* # chosen", text, re.MULTILINE)
+
+
+BASE: dict[str, Any] = {"packages": 4, "nodes": 2, "cores": 2, "threads": 1}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"packages": 3}, {"nodes": 3}, {"cores": 3}, {"threads": 2}, {"shape": "full"}, {"clock_hz": 10**9},
+        {"vendor": "intel"}, {"l1_bytes": MIB // 8}, {"l2_bytes": MIB // 2}, {"l3_bytes": MIB}, {"l3_bytes": 0},
+        {"node_bytes": GIB}, *({"latencies": {option: Latency(9, "ns")}} for option in ("shared", "local", "hop")),
+        {"latencies": {"hop": Latency(9, "ns"), "next_hop": Latency(1, "ns")}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_whatever_is_stated_changes_the_machine_itself(other: dict[str, Any]) -> None:
+    base, changed = (planned.files("made", Plan(**asked)) for asked in (BASE, BASE | other))
+    assert any(base[name] != changed[name] for name in ("cpuid.txt", "acpi.txt", "facts.pl"))
+
+
+@pytest.mark.parametrize("plan", LARGE, ids=planned.summary)
+def test_firmware_and_processors_agree_on_who_is_there(plan: Plan) -> None:
+    facts, _ = facts_of(plan)
+    ids = [f.args[2].args[0] for f in facts["corename"]]
+    assert len(set(ids)) == plan.all_threads
+    assert [f.args[1] for f in facts["apic"]] == ids  # in the operating system's order
+    assert len({f.args[0] for f in facts["apic"]}) == plan.all_threads
+    assert sorted(f.args[0] for f in facts["cpu_affinity"]) == sorted(ids)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", interconnect.SHAPES)
+def test_4096_threads_of_any_interconnect_are_made_and_read(shape: str) -> None:
+    plan = Plan(packages=64, cores=32, threads=2, shape=shape)
+    facts, made = facts_of(plan)
+    assert len(facts["cpu_thread"]) == len(facts["apic"]) == 4096
+    assert len({f.args[1] for f in facts["cpu_thread"]}) == 64
+    assert made.apriori.count("ht_link(") == len(plan.links)
 
 
 def test_each_further_link_takes_as_long_as_the_first_unless_it_is_stated() -> None:
