@@ -69,7 +69,53 @@ def test_a_square_keeps_both_directions_and_a_triangle_is_mirrored() -> None:
     assert latencies(",5\n6,\n") == {(0, 1): 5, (1, 0): 6}
     assert latencies(",\n6,\n") == {(0, 1): 6, (1, 0): 6}
     assert latencies(",5\n,\n") == {(0, 1): 5, (1, 0): 5}
+    assert latencies("0,5,6\n0,7\n0\n") == latencies("0,5,6\n,0,7\n,,0\n")
     assert latencies("0\n5,0\n6,7,0\n")[2, 1] == latencies("0,5,6\n,0,7\n,,0\n")[1, 2] == 7
+
+
+PRINTED = """CPU: AMD Ryzen 9 7950X 16-Core Processor
+Num cores: 3
+Num iterations per samples: 1000
+
+1) CAS latency on a single shared cache line
+
+           0       1       2
+      0
+      1   38\u00b10
+      2   40\u00b10    41\u00b11
+
+    Min  latency: 37.6ns \u00b10.1 cores: (1,0)
+    Mean latency: 39.5ns
+,,
+37.6,,
+40,41.2,
+"""
+
+
+def test_of_all_that_the_program_prints_the_matrix_is_read() -> None:
+    assert latencies(PRINTED)[2, 1] == 41.2
+    assert len(latencies(PRINTED)) == 6
+    second = "\n2) Single-writer single-reader latency\n\n,,\n90,,\n91,92,\n"
+    assert latencies(PRINTED + second) == latencies(PRINTED)
+    assert latencies(",,\n37.6,,\n40,41.2,\n,,\n90,,\n91,92,\n") == latencies(PRINTED)
+
+
+def test_what_is_measured_there_and_back_is_halved() -> None:
+    for text in ("# round trip, ns\n,10\n12,\n", "RTT (ns),0,1\n0,,10\n1,12,\n", "Round-trip times\n,10\n12,\n"):
+        assert latencies(text) == {(0, 1): 5, (1, 0): 6}
+    assert latencies("# latency = round-trip-time/2\n,10\n12,\n") == {(0, 1): 10, (1, 0): 12}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["us,0,1\n0,,5\n1,6,\n", "# unit: us\n,5\n6,\n", "Latency in microseconds\n,5\n6,\n", ",5us\n6 us,\n"],
+)
+def test_microseconds_become_nanoseconds(text: str) -> None:
+    assert latency.read(text.encode(), "x")[0] == fact("core_latency", 0, 1, 5000, "ns")
+
+
+def test_a_lone_core_has_no_latencies() -> None:
+    assert latency.read(b",cpu0\ncpu0,\n", "x") == []
 
 
 def test_a_stated_diagonal_is_kept_and_a_blank_one_is_not() -> None:
@@ -92,6 +138,10 @@ def test_whole_values_are_integers_and_the_unit_is_ns_unless_stated() -> None:
         ",5\n6,\n# Units: Cycles\n",
         "cycles,0,1\n0,,5\n1,6,\n",
         "latency [cycles],cpu0,cpu1\ncpu0,,5\ncpu1,6,\n",
+        "latency_cycles,0,1\n0,,5\n1,6,\n",
+        "Core-to-core latency (cycles)\n,0,1\n0,,5\n1,6,\n",
+        "# cycles\n,5\n6,\n",
+        ",5 cycles\n6 cycles,\n",
     ],
 )
 def test_the_file_s_own_unit_wins(text: str) -> None:
@@ -115,12 +165,23 @@ def test_the_caller_s_unit_holds_where_the_file_states_none() -> None:
         '"","CPU3","CPU8"\n"CPU3",,"5"\n"CPU8","6",\n',
         " ; p3 ; p8\r\n p3 ; ; 5,0\r\n p8 ; 6,0 ;\r\n",
         "\ufeff,core#3,core#8\rcore#3,,5\rcore#8,6,\r",
+        "# 3, 8\n-,5\n6,-\n",
+        "sep=;\n;3;8\n3;x;5\n8;6;x\n",
+        "3\t8\n0\t5\u00b11\n6\u00b10\t0\n",
+        "\ufeff,3,8\n3,,5\n8,6,\n".encode("utf-16"),
+        "Title\n,3,8\n3,,5\n8,6,\nmin,5\nmax,6\nmean,5.5\n",
+        "from,8,3\n8,,6\n3,5,\n",
         "# measured at night\n\n,core3,core8  # both on package 0\ncore3,nan,5\ncore8,6,n/a\n",
     ],
 )
-def test_names_of_any_form_give_the_core_numbers(text: str) -> None:
-    assert latencies(text) == {(3, 8): 5, (8, 3): 6}
-    assert latency.recognises(text.encode())
+def test_names_of_any_form_give_the_core_numbers(text: str | bytes) -> None:
+    found = {pair: value for pair, value in latencies(text).items() if value}
+    assert found == {(3, 8): 5, (8, 3): 6}
+    assert latency.recognises(text.encode() if isinstance(text, str) else text)
+
+
+def test_names_out_of_order_are_names_where_one_is_0() -> None:
+    assert latencies(",1,0\n1,,5\n0,6,\n") == {(1, 0): 5, (0, 1): 6}
 
 
 def test_ascending_latencies_are_not_taken_for_names() -> None:
@@ -140,6 +201,9 @@ def test_ascending_latencies_are_not_taken_for_names() -> None:
         ("1,2,3\n4,5,6\n", r"^x:1: not a latency matrix: 2 rows, 3 columns"),
         (",1,2\n1,,3\n2,3", r"^x:3:2: 2 fields after a line of 3; the file breaks off"),
         ("5\n6,7\n", r"^x:1:1: a triangle whose rows end early must end in its diagonal"),
+        ("0,1,5\n1,0,6\n", r"^x:1: not a latency matrix: 2 rows, 3 columns"),
+        ("from,to,ns\n0,1,5\n0,2,6\n1,2,7\n", r"^x:1: not a latency matrix: 4 rows, 3 columns"),
+        ("-\n", r"^x:1: no latencies: every field is blank"),
         ("# unit: furlongs\n,5\n5,\n", r"^x:1: unit 'furlongs'"),
         (",5\n\0,5", r"^x:2: not a latency matrix: a zero byte"),
         (",cpu1,cpu1\ncpu1,,5\ncpu1,5,\n", r"^x:1:2: 'cpu1' names a core twice"),
