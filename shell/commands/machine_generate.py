@@ -137,7 +137,8 @@ def _bytes(text: str | None, option: str) -> int | None:
     match = _SIZE.match(text.strip())
     size = float(match[1]) * _UNITS[match[2].upper()] if match else 0
     if not size or size != int(size):
-        raise ShellError(f"--{option}: '{text}' is no size; write 32KiB, 1MiB or 4GiB")
+        none = ", or none" if option == "l3" else ""
+        raise ShellError(f"--{option}: '{text}' is no size; write 32KiB, 1MiB or 4GiB{none}")
     return int(size)
 
 

@@ -98,6 +98,7 @@ def test_a_far_message_that_is_faster_than_a_near_one_is_remarked(run: Run) -> N
          "--interconnect: a hypercube has 1, 2, 4, 8, ... packages, not 6; 4 and 8 are the nearest"),
         ("bad --clock 2.5", "'2.5' is no clock; write 2.5GHz or 800MHz"),
         ("bad --memory 4", "--memory: '4' is no size; write 32KiB, 1MiB or 4GiB"),
+        ("bad --l3 0", "--l3: '0' is no size; write 32KiB, 1MiB or 4GiB, or none"),
         ("bad --l2 x", "--l2: 'x' is no size; write 32KiB, 1MiB or 4GiB"),
         ("bad --packages 2 --hop 5", "--hop: '5' is no latency; write 60ns, 1.5us or 150cycles"),
         ("bad --packages 2 --hop -5ns", "--hop: '-5ns' is no latency; write 60ns, 1.5us or 150cycles"),

@@ -14,6 +14,7 @@ import pytest
 from skb import machine
 from skb.generate import generate, main
 from skb.knowledge import KnowledgeBase
+from skb.writers.pci import PciError, northbridges
 
 DESCRIBED = sorted(machine.SHIPPED.glob("*/machine.toml"))
 
@@ -207,6 +208,13 @@ def test_northbridges_link_the_packages_that_the_description_links(load: Load, n
     masks = kb.all("ht_route(A, B, Request, _, _), package_link(A, B)")
     assert len({(row["A"], row["Request"]) for row in masks}) == len(links)  # each neighbour over a link of its own
     assert all(row["Request"] > 1 for row in masks)  # 1 is the node itself
+
+
+def test_an_opteron_of_family_0fh_has_three_links() -> None:
+    star = [(0, other) for other in range(1, 5)]
+    assert northbridges(5, star, [], family=0x10)
+    with pytest.raises(PciError, match="node 0 has 4 links; a northbridge has 3"):
+        northbridges(5, star, [], family=0x0F)
 
 
 def test_a_machine_is_loaded_whole_or_not_at_all(load: Load, tmp_path: Path) -> None:
