@@ -8,8 +8,7 @@ would make one of.
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,12 +156,9 @@ def _answer(kb: KnowledgeBase, sources: Sources, goal: str) -> dict[str, Any]:
     return answer
 
 
-def kinds_of(contradictions: tuple[Contradiction, ...]) -> list[tuple[Contradiction, int]]:
-    """The first contradiction of each predicate and two sources, and how many there are like it."""
-    counts: Counter[tuple[str, str, str]] = Counter()
-    first: dict[tuple[str, str, str], Contradiction] = {}
+def by_predicate(contradictions: Iterable[Contradiction]) -> list[list[Contradiction]]:
+    """Those of one predicate and the same two sources together, in the order of their first."""
+    groups: dict[tuple[str, str, str], list[Contradiction]] = {}
     for each in contradictions:
-        key = (each.fact.partition("(")[0], each.source, each.other_source)
-        counts[key] += 1
-        first.setdefault(key, each)
-    return [(each, counts[key]) for key, each in first.items()]
+        groups.setdefault((each.fact.partition("(")[0], each.source, each.other_source), []).append(each)
+    return list(groups.values())

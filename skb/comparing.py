@@ -11,7 +11,7 @@ cgroup does not allow. What the reference does not state is said, and is no diff
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,8 @@ class Objects:
     """
 
     kinds: Mapping[str, Mapping[Key, Value]]
-    remarks: tuple[str, ...] = ()
+    without_object: int = 0
+    """CPUs that are known to exist, but have no object: off line, or not allowed where the export was made."""
 
     def of(self, kind: str) -> Mapping[Key, Value]:
         return self.kinds.get(kind, {})
@@ -87,7 +88,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A kind of objects, compared: how many the two sides have, what differs, how many the reference leaves out.
+    """A kind of objects, compared: how many the two sides have, what differs, what the reference leaves out.
 
     `told` is False where the machine's sources tell nothing of the kind, `stated` where the reference does not.
     """
@@ -96,7 +97,7 @@ class Row:
     machine: int
     reference: int
     different: tuple[Difference, ...]
-    left_out: int = 0
+    left_out: tuple[Difference, ...] = ()
 
     @property
     def told(self) -> bool:
@@ -215,7 +216,8 @@ def reference_objects(data: bytes, name: str) -> Objects:
     for each in facts:
         if each.name in ("device", "bridge"):
             kinds[FUNCTIONS].update([_function(each)])
-    return Objects(dict(kinds), tuple(_remarks(objects, there)))
+    complete = objects[0].cpus("complete_cpuset") or 0
+    return Objects(dict(kinds), complete & ~there if complete > 0 else 0)
 
 
 def _cpus(element: Element) -> int:
@@ -238,35 +240,41 @@ def _function(said: Fact) -> tuple[str, Function]:
     return address_text(address), Function(_identity(code, sub, vendor, device), bus)
 
 
-def _remarks(objects: Sequence[Element], there: int) -> Iterable[str]:
-    """What an export says of CPUs that it has no object for."""
-    complete = objects[0].cpus("complete_cpuset") if objects else None
-    if complete is not None and complete > 0 and complete & ~there:
-        missing = ranges_text(cpus_of(complete & ~there))
-        yield f"the reference has no object for CPUs {missing}: off line, or not allowed where it was made"
-
-
 # -- comparing -------------------------------------------------------------------------------------
 
 
 def compare(machine: Objects, reference: Objects) -> Comparison:
     """The two, kind by kind. Objects are compared by the CPUs that both sides have; CPUs themselves all."""
-    common = machine.cpus & reference.cpus
+    ours, theirs = machine.cpus, reference.cpus
+    common = ours & theirs
+    remarks = []
+    if reference.without_object:
+        remarks.append(
+            f"the reference has no object for CPUs {ranges_text(cpus_of(reference.without_object))}: "
+            "off line, or not allowed where it was made"
+        )
+    if ours != theirs and common:
+        both = ranges_text(cpus_of(common))
+        remarks.append(f"packages, cores, caches and nodes are compared by the CPUs that both have: {both}")
     caches = sorted(kind for kind in {*machine.kinds, *reference.kinds} if kind.endswith("caches"))
     order = (PACKAGES, DIES, NODES, CORES, THREADS, *caches, DISTANCES, FUNCTIONS)
-    return Comparison(tuple(_compared(kind, machine, reference, common) for kind in order), reference.remarks)
+    return Comparison(tuple(_compared(kind, machine, reference, common) for kind in order), tuple(remarks))
 
 
 def _compared(kind: str, machine: Objects, reference: Objects, common: int) -> Row:
     ours, theirs = machine.of(kind), reference.of(kind)
     if kind == FUNCTIONS:
-        left_out = len(ours.keys() - theirs.keys())
         kept = {key: value for key, value in ours.items() if key in theirs}
+        others = {key: value for key, value in ours.items() if key not in theirs}
         different = _differences(kind, kept, theirs) if ours else ()
-        return Row(kind, len(ours), len(theirs), different, left_out if theirs else 0)
+        return Row(kind, len(ours), len(theirs), different, _differences(kind, others, {}) if theirs else ())
+    if kind == THREADS:
+        hidden = _within(dict.fromkeys(ours.keys() - theirs.keys()), reference.without_object)
+        kept = {key: value for key, value in ours.items() if key not in hidden}
+        return Row(kind, len(ours), len(theirs), _differences(kind, kept, theirs), _differences(kind, hidden, {}))
     if kind == NODES:
         ours, theirs = _within_nodes(ours, common), _within_nodes(theirs, common)
-    elif kind not in (THREADS, DISTANCES):
+    elif kind != DISTANCES:
         ours, theirs = _within(ours, common), _within(theirs, common)
     different = _differences(kind, ours, theirs) if ours and theirs else ()
     return Row(kind, len(ours), len(theirs), different)
