@@ -1,9 +1,10 @@
 """ACPI dumps as they come: acpidump text and binary tables become `Table`s.
 
 The first half of the ACPI reader (`acpi.py` is the other). It knows how tables are wrapped, not what is in
-them: the text of `acpidump` (`SIG @ 0xADDRESS`, rows of at most 16 bytes, a blank line), or binary tables one
-behind the other, as in /sys/firmware/acpi/tables. Every table remembers where each of its bytes stood, so
-that whoever decodes it can name file and line. Sources: ACPI specification 6.5 §5.2.5.3 (RSDP), §5.2.6
+them: the text of `acpidump` (`SIG @ 0xADDRESS`, rows of at most 16 bytes, a blank line), the same rows at the end
+of what `iasl -d` writes of a table (`Raw Table Data: Length N`), or binary tables one behind the other, as in
+/sys/firmware/acpi/tables. Every table remembers where each of its bytes stood, so that whoever decodes it can
+name file and line. Sources: ACPI specification 6.5 §5.2.5.3 (RSDP), §5.2.6
 (header), §5.2.10 (FACS); the text is what acpica's acpidump prints and its acpixtract reads.
 """
 
@@ -21,7 +22,11 @@ HEADER_BYTES = 36
 """Signature 4, length 4, revision 1, checksum 1, OEM id 6, table id 8, revision 4, creator 4 + 4 bytes."""
 
 _LARGEST_TABLE = 16 << 20  # the largest real ones, DSDTs, are under 1 MiB
-_HEADING = re.compile(rb"^(RSD PTR|\S{1,4})[ \t]+@[ \t]*0x([0-9A-Fa-f]{1,16})[ \t\r]*$", re.MULTILINE)
+_HEADING = re.compile(
+    rb"^(?:(RSD PTR|\S{1,4})[ \t]+@[ \t]*0x([0-9A-Fa-f]{1,16})|Raw Table Data: Length [0-9]+ \(0x[0-9A-F]+\))"
+    rb"[ \t\r]*$",
+    re.MULTILINE,
+)
 _ROW = re.compile(rb"[ \t]*([0-9A-Fa-f]{4,8}):((?:[ \t][0-9A-Fa-f]{2}){1,16})(.*)", re.DOTALL)
 _LOOKS_LIKE_ROW = re.compile(rb"[ \t]*[0-9A-Fa-f]{4,8}:")
 _RSDP = b"RSD PTR "
@@ -150,11 +155,11 @@ def _text_tables(data: bytes, name: str) -> Iterator[Table]:
     block: _Block | None = None
     for number, line in enumerate(data.split(b"\n"), start=1):
         heading = _HEADING.fullmatch(line)
-        if heading or not line.strip():
+        if heading or not (line.strip() or (block is not None and block.opens_with_a_blank_line())):
             if block is not None:
                 yield block.table()
-            block = _Block(name, number, heading[1], int(heading[2], 16)) if heading else None
-        elif block is not None:
+            block = _Block(name, number, heading) if heading else None
+        elif block is not None and line.strip():
             block.add_row(number, line)
         elif _LOOKS_LIKE_ROW.match(line):
             raise DumpError(
@@ -168,12 +173,17 @@ def _text_tables(data: bytes, name: str) -> Iterator[Table]:
 class _Block:
     """The rows of one table in acpidump text, gathered until its blank line."""
 
-    def __init__(self, file: str, line: int, heading: bytes, address: int) -> None:
-        self.file, self.line, self.address = file, line, address
-        self.heading = heading.decode("latin-1")
+    def __init__(self, file: str, line: int, heading: re.Match[bytes]) -> None:
+        self.file, self.line = file, line
+        self.heading = (heading[1] or b"").decode("latin-1")
+        self.address = int(heading[2] or b"0", 16)
         self.data = bytearray()
         self.row_offsets: list[int] = []
         self.row_lines: list[int] = []
+
+    def opens_with_a_blank_line(self) -> bool:
+        """iasl puts one between its heading, which has no signature, and the rows."""
+        return not self.heading and not self.data
 
     def add_row(self, number: int, line: bytes) -> None:
         where = f"{self.file}:{number}"
@@ -199,7 +209,8 @@ class _Block:
         rows = tuple(self.row_offsets), tuple(self.row_lines)
         table = Table(_signature(data), 1, data, self.address, self.file, 0, *rows)
         named = "RSDP" if self.heading == "RSD PTR" else self.heading
-        if named != table.signature.rstrip() and "?" not in named:  # acpidump prints ? for what is no letter
+        # acpidump prints ? for what is no letter, iasl no signature at all
+        if named and named != table.signature.rstrip() and "?" not in named:
             raise table.error(
                 0, f"signature {table.signature!r}, expected {named!r} as line {self.line} says"
             )

@@ -322,6 +322,8 @@ def _capability_name(what: str, offset: int) -> str | Compound | None:
     if (match := re.match(r"(?:(?:Extended )?Capability ID |#)(?:0x)?([0-9a-f]{1,4})\b", what)) is not None:
         number = int(match[1], 16)
         return extended_name(number) if offset >= STANDARD else standard_name(number)
+    if (match := re.match(r"Unknown \(([0-9]{1,5})\)", what)) is not None:  # extended ones, before lspci 3.0
+        return extended_name(int(match[1]))
     return None
 
 

@@ -7,7 +7,9 @@ import re
 import shutil
 import struct
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +42,7 @@ def facts_named(facts: list[Fact], *names: str) -> list[Fact]:
 
 
 def described(table: acpi.Table) -> object:
-    describe = {
+    describe: dict[str, Callable[[acpi.Table], object]] = {
         "APIC": _described_madt,
         "SRAT": _described_srat,
         "SLIT": lambda t: {
@@ -58,16 +60,17 @@ def described(table: acpi.Table) -> object:
     return describe[table.signature](table)
 
 
-def _described_madt(table: acpi.Table) -> dict[str, object]:
+def _described_madt(table: acpi.Table) -> dict[str, Any]:
     madt = acpi_interrupts.decode_madt(table)
     told = {0: "lapic", 1: "ioapic", 2: "override", 9: "x2apic"}
-    parts: dict[str, list[dict[str, object]]] = {
+    parts: dict[str, list[Any]] = {
         "lapic": [],
         "ioapic": [],
         "override": [],
         "x2apic": [],
         "other": [],
     }
+    it: dict[str, Any]
     for entry, s in madt.entries:
         match s:
             case acpi_interrupts.LocalApic() | acpi_interrupts.LocalX2Apic():
@@ -88,8 +91,8 @@ def _described_madt(table: acpi.Table) -> dict[str, object]:
     }
 
 
-def _described_srat(table: acpi.Table) -> dict[str, object]:
-    parts: dict[str, list[dict[str, object]]] = {"cpu": [], "mem": [], "x2apic": [], "other": []}
+def _described_srat(table: acpi.Table) -> dict[str, Any]:
+    parts: dict[str, list[Any]] = {"cpu": [], "mem": [], "x2apic": [], "other": []}
     for entry, s in acpi_affinity.decode_srat(table):
         match s:
             case acpi_affinity.ProcessorAffinity():
@@ -216,6 +219,21 @@ def test_tables_of_the_text_are_those_acpixtract_takes_out(path: Path, tmp_path:
 
 
 @needs_dumps
+@needs_iasl
+def test_what_iasl_writes_of_tables_is_read_back(tmp_path: Path) -> None:
+    """The decoded files of hardware collections are such text, of several tables one after another."""
+    case = DUMPS / "supermicro-x10dai-2x-xeon-e5v3"
+    tables = [t for t in acpi.tables((case / "acpidump.txt").read_bytes(), "x") if t.signature != "FACS"]
+    written = ""
+    for number, table in enumerate(tables):
+        (tmp_path / f"{number}.dat").write_bytes(table.data)
+        subprocess.run(["iasl", "-d", f"{number}.dat"], cwd=tmp_path, check=True, capture_output=True)
+        written += (tmp_path / f"{number}.dsl").read_text() + "\n"
+    assert acpi.recognises(written.encode())
+    assert [t.data for t in acpi.tables(written.encode(), "decoded")] == [t.data for t in tables]
+
+
+@needs_dumps
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_text_and_binaries_of_one_machine_give_the_same_facts(case: Path) -> None:
     text = re.sub(rb"@ 0x\w+", b"@ 0x0", (case / "acpidump.txt").read_bytes())  # binaries have no addresses
@@ -302,7 +320,7 @@ def test_hmat_latencies_and_bandwidths_are_those_the_kernel_printed() -> None:
     facts = acpi.read((DUMPS / "intel-2s-cxl-hmat" / "acpidump.txt").read_bytes(), "x")
 
     def kernel_view(name: str, access: str) -> list[int]:
-        values = [f.args[4] for f in facts_named(facts, name) if f.args[2] == access]
+        values: list[Any] = [f.args[4] for f in facts_named(facts, name) if f.args[2] == access]
         return (
             [-(-v // 1000) for v in values] if name == "memory_latency" else values
         )  # Linux: ps to ns, rounded up

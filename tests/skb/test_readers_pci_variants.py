@@ -110,6 +110,7 @@ def test_capabilities_that_lspci_does_not_know_keep_their_number() -> None:
         "Capabilities: [50] HyperTransport: #1c",
         "Capabilities: [100] #19",
         "Capabilities: [140 v1] Extended Capability ID 0xc",
+        "Capabilities: [160] Unknown (5)",
     )
     assert [each.args[1:] for each in named(facts, "pci_capability")] == [
         ("subsystem", 0x40),
@@ -117,6 +118,7 @@ def test_capabilities_that_lspci_does_not_know_keep_their_number() -> None:
         ("hypertransport_power_management", 0x50),
         ("secondary_express", 0x100),
         (compound("extended", 0xC), 0x140),
+        ("root_complex_link", 0x160),
     ]
 
 
