@@ -23,6 +23,7 @@
             prepare_topology/0
           ]).
 :- use_module(library(lists)).
+:- use_module(library(ordsets)).
 :- use_module(library(apply)).
 :- use_module(library(pairs)).
 :- use_module(vocabulary).
@@ -325,6 +326,8 @@ package_hops(A, B, Hops) :-
 hops_between(A, B, Hops) :-
     (   A == B
     ->  Hops = 0
+    ;   A @> B                          % links work in both directions: half of the tables will do
+    ->  hops_between(B, A, Hops)
     ;   facts:ht_link(_, _)
     ->  generation(Generation),
         hops_from(Generation, A, Reached),
@@ -353,7 +356,7 @@ all_packages(_, Packages) :-
 %!  prepare_topology is det.
 %
 %   What takes a search has been found, so that the inferences of what follows do not depend on what was
-%   asked before.
+%   asked before; but for the ways between more packages than a table can hold.
 
 prepare_topology :-
     generation(Generation),
@@ -363,27 +366,34 @@ prepared(Generation) :-
     all_cores(Generation, _),
     node_groups(Generation, _),
     all_packages(Generation, Packages),
-    forall(member(Package, Packages), hops_from(Generation, Package, _)).
+    length(Packages, Count),
+    (   Count =< 512
+    ->  forall(member(Package, Packages), hops_from(Generation, Package, _))
+    ;   true
+    ).
 
 %   hops_from(+Generation, +Package, -Reached): breadth first from Package; Reached is a list of
 %   Other-Hops.
 
 hops_from(_, Package, Reached) :-
-    widen([Package], 0, [Package], Reached).
+    widen([Package], [], 0, Reached).
+
+%   widen(+Border, +Before, +Hops, -Reached): who is next to the border is on it, on the one before, or farther.
 
 widen([], _, _, []).
-widen([Package|Packages], Hops, Seen0, Reached) :-
+widen([Package|Packages], Before, Hops, Reached) :-
     Further is Hops + 1,
+    Border = [Package|Packages],
     findall(Next,
-            ( member(Each, [Package|Packages]),
-              ( facts:ht_link(Each, Next) ; facts:ht_link(Next, Each) ),
-              \+ memberchk(Next, Seen0)
+            ( member(Each, Border),
+              ( facts:ht_link(Each, Next) ; facts:ht_link(Next, Each) )
             ),
-            Next0),
-    sort(Next0, Border),
-    findall(Each-Further, member(Each, Border), Reached, Reached1),
-    append(Border, Seen0, Seen),
-    widen(Border, Further, Seen, Reached1).
+            Nexts),
+    sort(Nexts, Near),
+    ord_subtract(Near, Border, Near1),
+    ord_subtract(Near1, Before, Beyond),
+    findall(Each-Further, member(Each, Beyond), Reached, Reached1),
+    widen(Beyond, Border, Further, Reached1).
 
 %!  hops(?A, ?B, ?Hops) is nondet.
 %
