@@ -15,6 +15,7 @@
 :- use_module(memory).
 :- use_module(symmetry).
 :- use_module(multicast).
+:- use_module(communication).
 :- use_module(pci).
 :- use_module(interrupts).
 :- use_module(costs).
@@ -41,7 +42,7 @@ may_call(facts, Head) :-
     declared(Name, Arity, fact, _, _, _),
     functor(Head, Name, Arity).
 may_call(Module, Head) :-
-    member(Module, [topology, distance, routes, memory, symmetry, multicast, pci, interrupts, costs, load]),
+    member(Module, [topology, distance, routes, memory, symmetry, multicast, communication, pci, interrupts, costs, load]),
     module_property(Module, exports(Exports)),
     member(Name/Arity, Exports),
     declared(Name, Arity, derived, _, _, _),

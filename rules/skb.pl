@@ -20,6 +20,7 @@ loaded into modules of their own, which import from this one.
 :- reexport(memory).
 :- reexport(symmetry).
 :- reexport(multicast).
+:- reexport(communication).
 :- reexport(costs).
 :- reexport(pci).
 :- reexport(interrupts).

@@ -336,6 +336,8 @@ fact(cost, [name:atom, value:number, unit:oneof([ns, us, ms, s, cycles, bytes]),
 fact(parallelapp, [name:atom, max_threads:count, more_cores_better:flag, synchronisation_intensive:flag],
      [name], [a_priori],
      "an application's ability to use cores, for thread allocation").
+fact(traffic, [group:atom, from:id, to:id, weight:number], [group, from, to], [a_priori],
+     "in domains with that group of dispatchers (main, where the manifest names none) one sends another so many messages, against others").
 fact(wrong, [fact:pattern], none, [a_priori],
      "what dumps say is wrong: facts of sources of lower precedence that match are not believed").
 
@@ -458,6 +460,16 @@ derived(multicast_cost, [tree:term, latency:nanoseconds], semidet,
         "all cores of a tree have the message so many ns after its root began").
 derived(broadcast_cost, [root:core, cores:list, method:atom, latency:nanoseconds], nondet,
         "what a message to all Cores takes in ns: unicast, by_package, passed_on, multicast_tree, best (up to 6)").
+derived(layout_cost, [traffic:list, layout:list, cost:number], det,
+        "what the messages of Traffic, a list of traffic(From, To, Weight), take in a layout (Dispatcher-Core), in ns").
+derived(least_layout, [traffic:list, cores:term, plan:term], det,
+        "the cheapest layout on a list of cores, or any: plan(Layout, Cost, Bound, exact or repair), in ns").
+derived(quick_layout, [traffic:list, dispatchers:list, cores:list, layout:list], det,
+        "a good layout of all dispatchers on these cores, as fast as a placement needs it").
+derived(traffic_between, [dispatchers:list, traffic:list], det,
+        "who talks to whom in the domain being placed, by traffic/4 or everybody to everybody").
+derived(shares_of_cost, [traffic:list, layout:list, shares:list], det,
+        "each dispatcher's half of what its messages cost, Dispatcher-Nanoseconds").
 derived(cost_of, [name:atom, value:number, unit:atom, source:text], nondet,
         "what a mechanism costs on this machine, defaults included").
 derived(line_transfer, [from:core, to:core, latency:cycles], nondet,

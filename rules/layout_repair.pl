@@ -1,0 +1,213 @@
+:- encoding(utf8).
+:- module(layout_repair,
+          [ repaired/6                  % +Problem, +Start, +Steps, +Seed, -Layout, -Left
+          ]).
+:- use_module(layout).
+
+/** <module> Layouts made better by moves and exchanges
+
+A layout (layout.pl) and its inverse, who is on which slot, are changed in place (nb_setarg/3). A change is judged
+by the edges alone of the dispatchers that it moves. Effort is counted in _steps_, distances looked up, so
+that equal questions end at the same point whatever else the machine is doing.
+*/
+
+:- set_prolog_flag(optimise, true).
+
+%!  repaired(+Problem, +Start, +Steps, +Seed, -Layout, -Left) is det.
+%
+%   From Start (Cost-Place) to Layout, Cost-Place of no greater cost, with about so many Steps; Left of them are left.
+%   Moves and exchanges near those a dispatcher talks with: first some that make it worse are let pass, fewer and fewer
+%   (threshold accepting, Dueck and Scheuer 1990; the numbers that choose are those of a generator that starts from
+%   Seed), then only what makes it better.
+
+repaired(Problem, Cost0-Start, Steps, Seed, Layout, Left) :-
+    Problem = problem(_, _, _, _, _, _, N, Count, _),
+    duplicate_term(Start, Place),
+    free_slots(Problem, Taken),
+    occupy(N, Place, Taken),
+    duplicate_term(Start, Best),
+    State = state(Place, Taken, Best, Cost0),
+    (   Cost0 =:= 0
+    ->  Left = Steps
+    ;   Heat is max(1, Cost0 // N),
+        Annealing is Steps * 4 // 5,
+        Reach is min(Count - 1, 12),
+        (   Annealing > 0, Reach > 0
+        ->  anneal(Annealing, Annealing, Heat, Seed, Cost0, Problem, Reach, State, Cost1, Unused)
+        ;   Cost1 = Cost0, Unused = Annealing
+        ),
+        keep_best(Cost1, State),
+        restore(State, Problem),
+        arg(4, State, Cost2),
+        Descent is Steps - Annealing + Unused,
+        descend(Descent, Cost2, Problem, Reach, State, Left)
+    ),
+    arg(4, State, Cost),
+    arg(3, State, Final),
+    Layout = Cost-Final.
+
+occupy(I, Place, Taken) :-
+    (   I =:= 0
+    ->  true
+    ;   arg(I, Place, Slot),
+        nb_setarg(Slot, Taken, I),
+        Next is I - 1,
+        occupy(Next, Place, Taken)
+    ).
+
+keep_best(Cost, State) :-
+    arg(4, State, Least),
+    (   Cost < Least
+    ->  arg(1, State, Place),
+        nb_setarg(3, State, Place),     % a copy
+        nb_setarg(4, State, Cost)
+    ;   true
+    ).
+
+restore(State, Problem) :-
+    arg(3, State, Best),
+    nb_setarg(1, State, Best),
+    free_slots(Problem, Taken),
+    arg(7, Problem, N),
+    occupy(N, Best, Taken),
+    nb_setarg(2, State, Taken).
+
+%   anneal(+Left, +Steps, +Heat, +Random, +Cost0, +Problem, +Reach, !State, -Cost, -Left)
+
+anneal(Left, Steps, Heat, X0, Cost0, Problem, Reach, State, Cost, Unused) :-
+    (   Left =< 0
+    ->  Cost = Cost0, Unused = 0
+    ;   Problem = problem(_, _, _, _, Pairs, Near, N, _, _),
+        State = state(Place, Taken, _, _),
+        X1 is (X0 * 1103515245 + 12345) /\ 0x7fffffff,
+        I is (X1 >> 8) mod N + 1,
+        arg(I, Pairs, Ks),
+        functor(Ks, _, Degree),
+        (   Degree =:= 0
+        ->  Next is Left - 1,
+            anneal(Next, Steps, Heat, X1, Cost0, Problem, Reach, State, Cost, Unused)
+        ;   X2 is (X1 * 1103515245 + 12345) /\ 0x7fffffff,
+            Which is (X2 >> 8) mod Degree + 1,
+            arg(Which, Ks, K),
+            arg(K, Place, Center),
+            arg(Center, Near, Nearest),
+            X is (X2 * 1103515245 + 12345) /\ 0x7fffffff,
+            Rank is (X >> 8) mod Reach + 1,
+            arg(Rank, Nearest, Target),
+            arg(Target, Taken, There),
+            (   ( There =:= I ; There < 0 )
+            ->  Next is Left - 1,
+                anneal(Next, Steps, Heat, X, Cost0, Problem, Reach, State, Cost, Unused)
+            ;   change(Problem, Place, I, There, Target, Own, Delta, Taking),
+                Threshold is Heat * Left // Steps * ((X >> 20) /\ 255) >> 9,
+                Next is Left - Taking,
+                (   Delta =< Threshold
+                ->  ( Delta > 0 -> keep_best(Cost0, State) ; true ),
+                    carry_out(Place, Taken, I, There, Own, Target),
+                    Cost1 is Cost0 + Delta
+                ;   Cost1 = Cost0
+                ),
+                anneal(Next, Steps, Heat, X, Cost1, Problem, Reach, State, Cost, Unused)
+            )
+        )
+    ).
+
+%   change(+Problem, +Place, +Dispatcher, +There, +Target, -Own, -Delta, -Steps): what it would change if Dispatcher, on
+%   slot Own, went to Target, and who is There (0: nobody) came in its stead.
+
+change(Problem, Place, I, There, Target, Own, Delta, Steps) :-
+    Problem = problem(Kind, M, T, Neighbours, _, _, _, _, _),
+    arg(I, Place, Own),
+    arg(I, Neighbours, Ns),
+    cost_on(Problem, Place, I, Own, Before),
+    length(Ns, Degree),
+    (   There =:= 0
+    ->  cost_on(Problem, Place, I, Target, After),
+        Delta is After - Before,
+        Steps is 2 * Degree + 2
+    ;   arg(There, Neighbours, Others),
+        length(Others, OtherDegree),
+        Steps is 2 * (Degree + OtherDegree) + 4,
+        cost_on(Problem, Place, There, Target, OtherBefore),
+        nb_setarg(I, Place, Target),
+        nb_setarg(There, Place, Own),
+        cost_on(Problem, Place, I, Target, After),
+        cost_on(Problem, Place, There, Own, OtherAfter),
+        nb_setarg(I, Place, Own),
+        nb_setarg(There, Place, Target),
+        (   Kind == directed,
+            memberchk(n(There, Out, In), Ns)
+        ->  arg(Own, M, Row), arg(Target, Row, Forth),
+            arg(Own, T, Column), arg(Target, Column, Back),
+            Twice is (Out - In) * (Back - Forth)    % their own edge was counted from both ends
+        ;   Twice = 0
+        ),
+        Delta is After + OtherAfter - Before - OtherBefore - Twice
+    ).
+
+carry_out(Place, Taken, I, There, Own, Target) :-
+    nb_setarg(I, Place, Target),
+    nb_setarg(Target, Taken, I),
+    nb_setarg(Own, Taken, There),
+    (   There =:= 0
+    ->  true
+    ;   nb_setarg(There, Place, Own)
+    ).
+
+%   descend(+Left, +Cost, +Problem, +Reach, !State, -Unused): whoever can do better near somebody it talks with does,
+%   until nobody can.
+
+descend(Left0, Cost0, Problem, Reach, State, Left) :-
+    arg(7, Problem, N),
+    sweep(1, N, Left0, Cost0, Problem, Reach, State, Cost, Left1),
+    keep_best(Cost, State),
+    (   Cost < Cost0,
+        Left1 > 0
+    ->  descend(Left1, Cost, Problem, Reach, State, Left)
+    ;   Left is max(0, Left1)
+    ).
+
+sweep(I, N, Left0, Cost0, Problem, Reach, State, Cost, Left) :-
+    (   ( I > N ; Left0 =< 0 )
+    ->  Cost = Cost0, Left = Left0
+    ;   Problem = problem(_, _, _, _, Pairs, _, _, _, _),
+        arg(I, Pairs, Ks),
+        functor(Ks, _, Degree),
+        Around is min(Degree, 8),
+        around(Around, Ks, I, Left0, Cost0, Problem, Reach, State, Cost1, Left1),
+        Next is I + 1,
+        sweep(Next, N, Left1, Cost1, Problem, Reach, State, Cost, Left)
+    ).
+
+around(Which, Ks, I, Left0, Cost0, Problem, Reach, State, Cost, Left) :-
+    (   Which =:= 0
+    ->  Cost = Cost0, Left = Left0
+    ;   Problem = problem(_, _, _, _, _, Near, _, _, _),
+        State = state(Place, _, _, _),
+        arg(Which, Ks, K),
+        arg(K, Place, Center),
+        arg(Center, Near, Nearest),
+        nearby(Reach, Nearest, I, Left0, Cost0, Problem, State, Cost1, Left1),
+        Next is Which - 1,
+        around(Next, Ks, I, Left1, Cost1, Problem, Reach, State, Cost, Left)
+    ).
+
+nearby(Rank, Nearest, I, Left0, Cost0, Problem, State, Cost, Left) :-
+    (   ( Rank =:= 0 ; Left0 =< 0 )
+    ->  Cost = Cost0, Left = Left0
+    ;   State = state(Place, Taken, _, _),
+        arg(Rank, Nearest, Target),
+        arg(Target, Taken, There),
+        Next is Rank - 1,
+        (   ( There =:= I ; There < 0 )
+        ->  nearby(Next, Nearest, I, Left0, Cost0, Problem, State, Cost, Left)
+        ;   change(Problem, Place, I, There, Target, Own, Delta, Taking),
+            Left1 is Left0 - Taking,
+            (   Delta < 0
+            ->  carry_out(Place, Taken, I, There, Own, Target),
+                Cost1 is Cost0 + Delta
+            ;   Cost1 = Cost0
+            ),
+            nearby(Next, Nearest, I, Left1, Cost1, Problem, State, Cost, Left)
+        )
+    ).
