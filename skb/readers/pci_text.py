@@ -240,7 +240,8 @@ class _Text:
         elif name == "msix" and count and self.msix is None:
             self.msix = MsiX(int(count[1]), "Enable+" in what, None)
         elif name == "subsystem" and self.buses and self.subsystem is None and (ids := _SUBSYSTEM.match(what)):
-            self.subsystem = (int(ids[1], 16), int(ids[2], 16))
+            if ids[1] not in ("0000", "ffff"):
+                self.subsystem = (int(ids[1], 16), int(ids[2], 16))
         elif name == "express" and self.kind is None:
             kind = _EXPRESS.match(what)
             self.kind = _KINDS[kind[1]] if kind else "reserved"

@@ -122,6 +122,14 @@ def test_capabilities_that_lspci_does_not_know_keep_their_number() -> None:
     ]
 
 
+def test_a_bridge_whose_subsystem_is_of_no_vendor_has_none() -> None:
+    for ids, found in (("0000:0000", []), ("1028:0252", [fact("device_subsystem", ADDRESS, 0x1028, 0x252)])):
+        facts = of_text(
+            "Bus: primary=00, secondary=01, subordinate=01, sec-latency=0", f"Capabilities: [40] Subsystem: {ids}"
+        )
+        assert named(facts, "device_subsystem") == found
+
+
 @pytest.mark.parametrize(
     ("title", "numbers"),
     [
