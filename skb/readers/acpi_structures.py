@@ -66,12 +66,13 @@ def entries(table: Table, start: int, header: struct.Struct, end: int | None = N
     stop = table.length if end is None else end
     offset = start
     while offset < stop:
-        if end is None and not any(table.data[offset:stop]) and table.checksum == "ok":
+        cut = stop - offset < header.size
+        kind, length = (0, 0) if cut else header.unpack_from(table.data, offset)
+        if length < header.size and end is None and not any(table.data[offset:stop]) and table.checksum == "ok":
             return
-        if stop - offset < header.size:
+        if cut:
             what = f"{stop - offset} bytes after the last entry, expected an entry of at least {header.size}"
             raise table.error(offset, what)
-        kind, length = header.unpack_from(table.data, offset)
         if length < header.size:
             raise table.error(offset, f"entry of length {length}, expected at least {header.size}")
         if length > stop - offset:
