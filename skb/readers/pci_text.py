@@ -2,7 +2,7 @@
 
 A part of the PCI reader (pci.py). The text has what configuration space does not (sizes of BARs, interrupts,
 NUMA nodes, drivers), and is all there is in dumps without hexadecimal bytes. Its words have changed little
-in twenty years (lspci 2.1 to 3.13); a line that is not known is skipped, as lspci itself does.
+in twenty years (lspci 2.1 to 3.14); a line that is not known is skipped, as lspci itself does.
 """
 
 from __future__ import annotations
