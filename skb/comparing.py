@@ -189,6 +189,8 @@ def address_text(address: Compound) -> str:
 _KINDS = {"Package": PACKAGES, "Socket": PACKAGES, "Die": DIES, "Core": CORES, "PU": THREADS, "Proc": THREADS}
 _NODES = ("NUMANode", "Node")
 _CACHE_TYPES = {0: "unified", 1: "data", 2: "instr"}
+_DIE_GROUP = 104  # HWLOC_GROUP_KIND_INTEL_DIE: before 2.1 dies were groups
+_UNTOLD = -1
 
 
 def reference_objects(data: bytes, name: str) -> Objects:
@@ -210,7 +212,10 @@ def reference_objects(data: bytes, name: str) -> Objects:
             level, of_type = element.size("depth"), _CACHE_TYPES.get(element.size("cache_type"), "unified")
             kinds[cache_kind(level, of_type)].setdefault(cpus, element.size("cache_size"))
         elif kind in _NODES and (number := element.index()) is not None:
-            kinds[NODES][number] = (cpus, element.size("local_memory"))
+            untold = not cpus and root.get("version") is None  # 1.x knows no CPUs near a node without its own
+            kinds[NODES][number] = (_UNTOLD if untold else cpus, element.size("local_memory"))
+        elif kind == "Group" and cpus and (_names_die(element) or element.integer("kind") == _DIE_GROUP):
+            kinds[DIES][cpus] = None
     kinds[DIES] = {cpus: None for cpus in kinds[DIES] if cpus not in kinds[PACKAGES]}
     kinds[DISTANCES] = {_pair(each): _integer(each.args[2]) for each in facts if each.name == "node_distance"}
     for each in facts:
@@ -222,6 +227,10 @@ def reference_objects(data: bytes, name: str) -> Objects:
 
 def _cpus(element: Element) -> int:
     return max(element.cpus() or 0, 0) if element.get("type") in ("PU", "Proc") else element.cpus() or 0
+
+
+def _names_die(group: Element) -> bool:
+    return "Die" in (group.get("subtype"), group.infos().get("Type"))
 
 
 def _pair(distance: Fact) -> tuple[int, int]:
@@ -285,7 +294,10 @@ def _within(objects: Mapping[Key, Value], cpus: int) -> dict[Key, Value]:
 
 
 def _within_nodes(objects: Mapping[Key, Value], cpus: int) -> dict[Key, Value]:
-    return {key: (value[0] & cpus, value[1]) for key, value in objects.items() if isinstance(value, tuple)}
+    return {
+        key: (value[0] if value[0] == _UNTOLD else value[0] & cpus, value[1])
+        for key, value in objects.items() if isinstance(value, tuple)
+    }  # fmt: skip
 
 
 def _differences(
@@ -315,6 +327,8 @@ def _same(one: Value, other: Value) -> bool:
     if isinstance(one, Function) and isinstance(other, Function):
         buses = {one.bus, other.bus} - {None}  # exports of hwloc 1.x do not tell all
         return one.identity == other.identity and len(buses) < 2
+    if isinstance(one, tuple) and isinstance(other, tuple) and other[0] == _UNTOLD:
+        return one[1] == other[1]
     return one == other
 
 
@@ -341,7 +355,7 @@ def _shown(kind: str, value: Value) -> str:
         case Function(identity, bus):
             return identity + (f" to bus {bus:02x}" if bus is not None else "")
         case (cpus, size):
-            held = ranges_text(cpus_of(cpus)) or "none"
+            held = "not told" if cpus == _UNTOLD else ranges_text(cpus_of(cpus)) or "none"
             return f"CPUs {held}, {bytes_text(size)}"
         case _:
             return str(value) if kind == DISTANCES else bytes_text(value)

@@ -193,8 +193,8 @@ def span(first: int, count: int, step: int = 1) -> int:
 KB, MB = 1 << 10, 1 << 20
 BY_DATA_SHEET: dict[str, tuple[str, dict[str, dict]]] = {
     "AuthenticAMD0800F82_K17_ZenP2_CPUID": (
-        "core ids of 8000001E repeat on each die, which lstopo 2.9 takes for one core; Threadripper 2990WX: 32 cores, "
-        "two complexes of 8 MB L3 a die",
+        "core ids of 8000001E repeat on each die, which lstopo 2.9 takes for one core; Threadripper 2990WX: 32 "
+        "cores, two complexes of 8 MB L3 a die",
         {CORES: {span(n, 2): None for n in range(0, 64, 2)},
          "L3 caches": {span(n, 8): 8 * MB for n in range(0, 64, 8)}},
     ),
