@@ -64,10 +64,20 @@ routed(Address, Pin, Gsi) :-
     Turned is (Pin + Device) mod 4,
     routed(Bridge, Turned, Gsi).
 
+%   table_entry(+Address, ?Pin, -Interrupt): an entry of the table of the function's bus, whose number the firmware may leave
+%   to the operating system: then it is the bus behind a bridge.
+
 table_entry(Address, Pin, Interrupt) :-
     place(Address, Segment, Bus, Device),
-    ( Segment == 0 -> Key = addr(Bus, Device, _) ; Key = addr(Segment, Bus, Device, _) ),
-    facts:prt(Key, Pin, Interrupt).
+    entry_key(Segment, Bus, Device, Key, Function),
+    facts:prt(Key, Pin, Interrupt),
+    ( Function == any -> true ; functor(Address, _, Arity), arg(Arity, Address, Function) ).
+
+entry_key(0, Bus, Device, addr(Bus, Device, Function), Function).
+entry_key(Segment, Bus, Device, addr(Segment, Bus, Device, Function), Function).
+entry_key(Segment, Bus, Device, addr(behind(Bridge), Device, Function), Function) :-
+    facts:bridge_buses(Bridge, _, Bus, _),
+    place(Bridge, Segment, _, _).
 
 place(addr(Bus, Device, _), 0, Bus, Device).
 place(addr(Segment, Bus, Device, _), Segment, Bus, Device).

@@ -195,7 +195,8 @@ fact(rootbridge, [address:addr, childbus:term, memory:term], [address], [acpi],
 fact(rootbridge_address_window, [address:addr, memory:term], none, [acpi],
      "a memory window mem(Min, Max) that a PCI root decodes").
 fact(prt, [address:term, pin:id, interrupt:term], none, [acpi],
-     "interrupt routing: the pin of a device raises gsi(G), or what pir(Name) is set to (_PRT)").
+     "interrupt routing: the pin of addr(Bus, Device, any or Function), Bus a number or behind(Bridge), raises gsi(G), or \c
+      what pir(Name) is set to (_PRT)").
 fact(pir, [name:text, gsi:id], none, [acpi],
      "an interrupt to which a link device can be set").
 
@@ -406,6 +407,8 @@ derived(cores_of_package, [package:id, cores:list], nondet,
         "the cores on Package, ascending").
 derived(cores_of_node, [node:id, cores:list], nondet,
         "the cores in NUMA node Node, ascending").
+derived(domain_node, [domain:id, node:id], nondet,
+        "Node is the operating system's number of the firmware's proximity domain Domain").
 derived(closest_memory, [core:core, node:id], semidet,
         "Node has memory, and none that has is closer to Core").
 derived(device_near, [address:addr, cores:list], nondet,

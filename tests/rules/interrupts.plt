@@ -22,8 +22,8 @@ with_devices :-
                ]),
     load_facts(acpi,
                [ ioapic(2, 0xfec00000, 0), ioapic(3, 0xfec10000, 24),
-                 prt(addr(0, 3, all), 0, gsi(16)), prt(addr(0, 4, all), 0, gsi(28)), prt(addr(0, 4, all), 1, gsi(29)),
-                 prt(addr(0, 4, all), 2, pir("LNKC")), prt(addr(0, 4, all), 3, gsi(31)), pir("LNKC", 11), pir("LNKC", 10),
+                 prt(addr(0, 3, any), 0, gsi(16)), prt(addr(0, 4, any), 0, gsi(28)), prt(addr(0, 4, any), 1, gsi(29)),
+                 prt(addr(0, 4, any), 2, pir("LNKC")), prt(addr(0, 4, any), 3, gsi(31)), pir("LNKC", 11), pir("LNKC", 10),
                  interrupt_override(0, 9, 20, 0b1101), interrupt_override(0, 0, 2, 0)
                ]).
 
@@ -45,6 +45,11 @@ test(without_one_it_is_isa_s, [Gsi, Trigger, Polarity] == [4, edge, high]) :-
     isa_gsi(4, Gsi, Trigger, Polarity).
 test(inputs_are_counted_from_the_controller_s_first, [IoApic, Input] == [3, 4]) :-
     ioapic_input(28, IoApic, Input).
+test(a_table_may_be_that_of_the_bus_behind_a_bridge, Gsi == 40) :-
+    setup_call_cleanup(
+        load_facts(acpi, [prt(addr(behind(addr(0, 4, 0)), 5, any), 1, gsi(40)), prt(addr(behind(addr(0, 4, 0)), 5, 0), 1, gsi(41))]),
+        interrupt_gsi(addr(2, 5, 1), Gsi),
+        with_devices).
 test(messages_are_spread_over_the_cores_of_the_device_s_node, Cores == [8, 9, 10, 11]) :-
     interrupt_plan(Plan),
     findall(Core, member(interrupt(addr(2, 0, 0), msix(_), Core, _), Plan), Cores).
