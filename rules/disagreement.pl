@@ -2,14 +2,14 @@
 :- module(disagreement,
           [ contradiction/4,            % ?Fact, ?Source, ?Other, ?OtherSource
             grouped_otherwise/5,        % ?What, ?Source, -Cores, ?OtherSource, -OtherCores
-            renumbered_packages/3,      % ?Source, ?OtherSource, -Pairs
-            domain_of_node/2            % ?Domain, ?Node
+            renumbered_packages/3       % ?Source, ?OtherSource, -Pairs
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
 :- use_module(library(pairs)).
 :- use_module(library(ordsets)).
 :- use_module(vocabulary).
+:- use_module(topology, [domain_node/2]).
 :- use_module(store, [says/2, precedence/1, generation/1, contradiction/4 as overruled, fact_source/2]).
 
 /** <module> Where the sources of one machine disagree
@@ -21,7 +21,7 @@ the same cores together.
 
 Cores themselves are compared by number, which is the operating system's in every source but acpi. The firmware knows
 processors by their APIC ids, and corename/3 joins the two; its proximity domains are joined to the system's nodes by the
-processors in them.
+processors in them (domain_node/2).
 */
 
 %!  contradiction(?Fact, ?Source, ?Other, ?OtherSource) is nondet.
@@ -204,50 +204,12 @@ renumbered_packages(Source, Other, Pairs) :-
 
 % -- the firmware's domains
 
-%!  domain_of_node(?Domain, ?Node) is nondet.
-%
-%   The processors of proximity domain Domain (SRAT) are those of the operating system's Node: it has the core of most of
-%   the Domain's local APICs that some core has.
-
-domain_of_node(Domain, Node) :-
-    generation(Generation),
-    domains(Generation, Pairs),
-    member(Domain-Node, Pairs).
-
-:- table domains/2, moved_domains/2.
-
-domains(_, Pairs) :-
-    findall(Domain-Node,
-            ( facts:corename(Core, _, apic(ApicId)),
-              facts:cpu_affinity(ApicId, _, Domain),
-              facts:cpu_node(Core, Node)
-            ),
-            Found0),
-    msort(Found0, Found),
-    group_pairs_by_key(Found, Groups),
-    findall(Domain-Node, ( member(Domain-Nodes, Groups), most(Nodes, Node) ), Pairs).
-
-most(Nodes, Node) :-
-    findall(Count-Each,
-            ( sort(Nodes, Distinct),
-              member(Each, Distinct),
-              include(==(Each), Nodes, Same),
-              length(Same, Count)
-            ),
-            Counted),
-    sort(0, @>=, Counted, [_-Node|_]).
-
 %   other_domains: some node's number is not that of its domain.
 
 other_domains :-
-    generation(Generation),
-    moved_domains(Generation, [_|_]).
-
-moved_domains(Generation, Moved) :-
-    domains(Generation, Pairs),
-    exclude(same_number, Pairs, Moved).
-
-same_number(Number-Number).
+    domain_node(Domain, Node),
+    Domain \== Node,
+    !.
 
 by_domain(node_distance(_, _, _)).
 by_domain(memory_latency(_, _, _, _, _)).
@@ -257,8 +219,8 @@ by_domain(memory_bandwidth(_, _, _, _, _)).
 
 in_nodes(Fact, Translated) :-
     Fact =.. [Name, From, To|Rest],
-    domain_of_node(From, FromNode),
-    domain_of_node(To, ToNode),
+    domain_node(From, FromNode),
+    domain_node(To, ToNode),
     Translated =.. [Name, FromNode, ToNode|Rest].
 
 %   vocabulary_key(+Fact, -Pattern): Pattern has the arguments of Fact's key, and variables elsewhere.

@@ -19,7 +19,6 @@
           ]).
 :- use_module(library(lists)).
 :- use_module(library(ordsets)).
-:- use_module(disagreement, [domain_of_node/2]).
 :- use_module(topology).
 :- use_module(findings).
 
@@ -147,7 +146,7 @@ core_without_apic(Text) :-
 %   Linux numbers nodes in the order in which the SRAT names their domains. Facts of the firmware have the domain's number.
 
 domains_numbered_otherwise(Text) :-
-    some(Domain-Node, ( domain_of_node(Domain, Node), Domain \== Node ), Pairs),
+    some(Domain-Node, ( domain_node(Domain, Node), Domain \== Node ), Pairs),
     findall(Part, ( member(Domain-Node, Pairs), format(string(Part), "~w is node ~w", [Domain, Node]) ), Parts),
     listed(Parts, 8, List),
     format(string(Text), "proximity domains: ~w", [List]).

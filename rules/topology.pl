@@ -17,6 +17,7 @@
             hops/3,                     % ?A, ?B, ?Hops
             cores_of_package/2,         % ?Package, ?Cores
             cores_of_node/2,            % ?Node, ?Cores
+            domain_node/2,              % ?Domain, ?Node
             closest_memory/2,           % ?Core, ?Node
             device_near/2,              % +Address, -Cores
             packages/1,                 % -Packages
@@ -244,6 +245,51 @@ node_groups(_, Groups) :-
     sort(Pairs0, Pairs),
     group_pairs_by_key(Pairs, Groups).
 
+%!  domain_node(?Domain, ?Node) is nondet.
+%
+%   Node is the operating system's number of the firmware's proximity domain Domain (SRAT). They are joined by the
+%   processors in them: the node has the core of most of the domain's local APICs. Domains of memory alone are the nodes
+%   without cores, both in ascending order (Linux numbers nodes in the order in which the SRAT names their domains). Where
+%   the operating system tells no nodes, or not as many, a domain has its own number.
+
+domain_node(Domain, Node) :-
+    generation(Generation),
+    domain_nodes(Generation, Pairs),
+    member(Domain-Node, Pairs).
+
+:- table domain_nodes/2.
+
+domain_nodes(_, Pairs) :-
+    findall(Domain-Node,
+            ( facts:cpu_node(Core, Node),
+              facts:corename(Core, _, apic(ApicId)),
+              facts:cpu_affinity(ApicId, _, Domain)
+            ),
+            Found0),
+    msort(Found0, Found),
+    group_pairs_by_key(Found, Groups),
+    findall(Domain-Node, ( member(Domain-Nodes, Groups), most_frequent(Nodes, Node) ), Joined),
+    findall(Domain, ( facts:cpu_affinity(_, _, Domain) ; facts:memory_affinity(_, _, Domain) ), Domains0),
+    sort(Domains0, Domains),
+    findall(Domain, ( member(Domain, Domains), \+ memberchk(Domain-_, Joined) ), Others),
+    findall(Node, ( facts:node_memory(Node, _), \+ facts:cpu_node(_, Node) ), Coreless0),
+    sort(Coreless0, Coreless),
+    (   Joined = [_|_],
+        same_length(Others, Coreless)
+    ->  Numbers = Coreless
+    ;   Numbers = Others
+    ),
+    pairs_keys_values(Rest, Others, Numbers),
+    append(Joined, Rest, Pairs0),
+    sort(Pairs0, Pairs).
+
+most_frequent(Values, Value) :-
+    msort(Values, Sorted),
+    pairs_keys_values(Pairs, Sorted, Sorted),
+    group_pairs_by_key(Pairs, Groups),
+    findall(Count-Each, ( member(Each-Same, Groups), length(Same, Count) ), Counts),
+    sort(0, @>=, Counts, [_-Value|_]).
+
 %!  cores_of_package(?Package, ?Cores) is nondet.
 %
 %   Cores are the cores on Package, ascending.
@@ -461,7 +507,11 @@ device_package(Address, Package) :-
 device_in_node(Address, Node) :-
     facts:device_node(Address, Node).
 device_in_node(Address, Node) :-
-    facts:initiator_affinity(pci(_, Address), Node).
+    facts:initiator_affinity(pci(_, Address), Domain),
+    (   domain_node(Domain, Known)
+    ->  Node = Known
+    ;   Node = Domain
+    ).
 device_in_node(Address, Node) :-
     bus_of(Address, Bus),
     facts:ht_bus(Node, _, First, Last),

@@ -3,6 +3,7 @@
 :- use_module(library(lists)).
 :- use_module('../../rules/store', [load_facts/2, forget_machine/0]).
 :- use_module('../../rules/disagreement').
+:- use_module('../../rules/topology', [domain_node/2]).
 
 %   said(+Source, +Facts): what the sources of a test's machine say, and nothing else.
 
@@ -115,7 +116,18 @@ moved(Distance,
 test(domains_are_joined_to_nodes_by_their_processors, Pairs == [1-0, 2-1]) :-
     moved(21, Said),
     supposing(Said),
-    findall(Domain-Node, domain_of_node(Domain, Node), Pairs).
+    findall(Domain-Node, domain_node(Domain, Node), Pairs).
+
+test(a_domain_of_memory_alone_is_the_node_without_cores, Pairs == [1-0, 2-1, 4-2]) :-
+    moved(21, Said),
+    supposing(Said),
+    load_facts(acpi, [memory_affinity(0, 4096, 1), memory_affinity(8192, 4096, 4)]),
+    load_facts(sysfs, [node_memory(0, 4096), node_memory(1, 0), node_memory(2, 4096)]),
+    findall(Domain-Node, domain_node(Domain, Node), Pairs).
+
+test(where_no_system_tells_nodes_a_domain_has_its_own_number, Pairs == [1-1, 2-2]) :-
+    supposing([acpi-[cpu_affinity(0, 0, 1), cpu_affinity(2, 0, 2)]]),
+    findall(Domain-Node, domain_node(Domain, Node), Pairs).
 
 test(distances_of_domains_are_compared_as_those_of_their_nodes, Pairs == []) :-
     moved(21, Said),
