@@ -250,7 +250,7 @@ node_groups(_, Groups) :-
 %   Node is the operating system's number of the firmware's proximity domain Domain (SRAT). They are joined by the
 %   processors in them: the node has the core of most of the domain's local APICs. Domains of memory alone are the nodes
 %   without cores, both in ascending order (Linux numbers nodes in the order in which the SRAT names their domains). Where
-%   the operating system tells no nodes, or not as many, a domain has its own number.
+%   the operating system tells no nodes, or not as many, a domain has its own number, unless another domain is that node.
 
 domain_node(Domain, Node) :-
     generation(Generation),
@@ -276,10 +276,9 @@ domain_nodes(_, Pairs) :-
     sort(Coreless0, Coreless),
     (   Joined = [_|_],
         same_length(Others, Coreless)
-    ->  Numbers = Coreless
-    ;   Numbers = Others
+    ->  pairs_keys_values(Rest, Others, Coreless)
+    ;   findall(Domain-Domain, ( member(Domain, Others), \+ memberchk(_-Domain, Joined) ), Rest)
     ),
-    pairs_keys_values(Rest, Others, Numbers),
     append(Joined, Rest, Pairs0),
     sort(Pairs0, Pairs).
 
