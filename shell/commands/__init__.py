@@ -13,6 +13,7 @@ from shell.commands import (
     machines,
     placement,
     time,
+    topology,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "machines",
     "placement",
     "time",
+    "topology",
 ]
