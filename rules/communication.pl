@@ -124,7 +124,7 @@ least_layout(Traffic, Cores0, Steps, plan(Layout, Cost, Bound, Found)) :-
     ->  Effort is Steps // 20
     ;   Effort = Steps
     ),
-    searched(Problem, large, Effort, Best0),
+    least_found(Problem, large, Effort, Best0),
     lower_bound(Problem, Bound0),
     (   N =< 8,
         exact(Problem, Best0, Steps, Best1)
@@ -148,7 +148,7 @@ quick_layout(Traffic, Dispatchers, Cores, Layout) :-
     (   Traffic == []
     ->  nobody_talks(Dispatchers, Cores, Cores, Layout)
     ;   posed(Traffic, Dispatchers, Cores, Problem, _, Slots),
-        searched(Problem, small, 40000, _-Place),
+        least_found(Problem, small, 40000, _-Place),
         told(Dispatchers, Slots, Place, Layout)
     ).
 
@@ -157,42 +157,6 @@ nobody_talks([Dispatcher|Dispatchers], [], Cores, Layout) :-
     nobody_talks([Dispatcher|Dispatchers], Cores, Cores, Layout).
 nobody_talks([Dispatcher|Dispatchers], [Core|Rest], Cores, [Dispatcher-Core|Layout]) :-
     nobody_talks(Dispatchers, Rest, Cores, Layout).
-
-%   searched(+Problem, +Effort, +Steps, -Best): Best is the cheapest Cost-Place that construction and repair
-%   find. Half of the steps go to the best starts alike, the rest to rounds from the best so far.
-
-searched(Problem, Effort, Steps, Best) :-
-    starts(Problem, Effort, Starts0),
-    sort(Starts0, Starts1),
-    (   Effort == small -> Most = 1 ; Most = 4 ),
-    first(Most, Starts1, Starts),
-    length(Starts, Count),
-    Each is Steps // 2 // Count,
-    findall(Layout, ( nth1(Seed, Starts, Start), repaired(Problem, Start, Each, Seed, Layout, _) ), Layouts),
-    keysort(Layouts, [Best0|_]),
-    (   Effort == small
-    ->  Rest is Steps - Each,
-        repaired(Problem, Best0, Rest, 77, Best, _)
-    ;   Quarter is Steps // 8,
-        rounds(4, Quarter, Problem, Best0, Best)
-    ).
-
-rounds(Left, Steps, Problem, Best0, Best) :-
-    (   Left =:= 0
-    ->  Best = Best0
-    ;   Seed is 1000 + Left,
-        repaired(Problem, Best0, Steps, Seed, Best1, _),
-        Next is Left - 1,
-        rounds(Next, Steps, Problem, Best1, Best)
-    ).
-
-first(Most, List, First) :-
-    (   Most > 0, List = [Head|Tail]
-    ->  First = [Head|Rest],
-        Fewer is Most - 1,
-        first(Fewer, Tail, Rest)
-    ;   First = []
-    ).
 
 %   posed(+Traffic, +Dispatchers, +Cores, -Problem, -Scale, -Slots): the problem in numbers; Slots is a term of the
 %   core of each slot, Scale what weights were multiplied by to become integers.

@@ -7,7 +7,11 @@
             layout_total/3,             % +Problem, +Place, -Cost
             free_slots/2,               % +Problem, -Slots
             weight/2,                   % +Neighbour, -Weight
-            starts/3                    % +Problem, +Effort, -Starts
+            in_order/2,                 % +Problem, -Place
+            compact/2,                  % +Problem, -Slots
+            chain/4,                    % +Problem, +Seed, +How, -Chain
+            by_slot/3,                  % +Problem, +Slots, -Place
+            by_dispatcher/3             % +Problem, +Seed, -Place
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
@@ -198,47 +202,19 @@ nowhere(N, Place) :-
     functor(Place, place, N),
     fill(N, Place, 0).
 
-%!  starts(+Problem, +Effort, -Starts:list) is det.
+%!  in_order(+Problem, -Place) is det.
 %
-%   Starts are layouts to begin with, the cheapest first, as Cost-Place: the dispatchers in their order on slots that lie
-%   together, and grown along the traffic, slot by slot and dispatcher by dispatcher. With Effort `small` those that
-%   take long are left out.
+%   The dispatchers in their order on the allowed slots in theirs.
 
-starts(Problem, Effort, Starts) :-
-    Problem = problem(_, _, _, _, _, _, N, _, Allowed),
-    compact(Problem, Seeds0),
-    length(Allowed, Count),
-    Most is min(Count, 4),
-    length(Seeds, Most),
-    append(Seeds, _, Seeds0),
-    Seeds = [Seed|_],
-    (   Effort == small -> Chains = [Seed] ; Chains = Seeds ),
-    findall(Cost-Place,
-            ( start(Problem, N, Allowed, Seed, Chains, Place),
-              layout_total(Problem, Place, Cost)
-            ),
-            Starts0),
-    keysort(Starts0, Starts).
-
-start(_, N, Allowed, _, _, Place) :-
+in_order(problem(_, _, _, _, _, _, N, _, Allowed), Place) :-
     length(Slots, N),
     append(Slots, _, Allowed),
+    !,
     Place =.. [place|Slots].
-start(Problem, N, _, _, Chains, Place) :-
-    member(Seed, Chains),
-    chain(Problem, N, Seed, Slots),
-    (   Place =.. [place|Slots]
-    ;   by_slot(Problem, Slots, Place)
-    ).
-start(Problem, N, _, _, _, Place) :-
-    grown(Problem, N, Slots),
-    (   Place =.. [place|Slots]
-    ;   by_slot(Problem, Slots, Place)
-    ).
-start(Problem, _, _, Seed, _, Place) :-
-    by_dispatcher(Problem, Seed, Place).
 
-%   compact(+Problem, -Slots): the allowed slots, those first around which so many as are needed lie closest.
+%!  compact(+Problem, -Slots:list) is det.
+%
+%   Slots are the allowed slots, those first around which so many as are needed lie closest.
 
 compact(Problem, Slots) :-
     Problem = problem(_, M, _, _, _, Near, N, _, Allowed),
@@ -268,29 +244,18 @@ nearest_sum(Rank, Others, Nearest, Taken, Row, Sum0, Sum) :-
         )
     ).
 
-%   chain(+Problem, +Count, +Seed, -Slots): Count slots, each the closest to one of those before it (Prim's tree), so
-%   that a cluster of slots is used up before the next is begun.
+%!  chain(+Problem, +Seed, +How, -Chain:list) is det.
+%
+%   Chain is a list of Slot-Join, one for each dispatcher, from Seed on: How `min`, each the closest to one of those
+%   before it (Prim's tree), so that a cluster of slots is used up before the next is begun; `sum`, each the closest to all
+%   before it together. Join is that distance.
 
-chain(Problem, Count, Seed, Slots) :-
-    Problem = problem(_, M, _, _, _, _, _, _, Allowed),
+chain(problem(_, M, _, _, _, _, N, _, Allowed), Seed, How, [Seed-0|Chain]) :-
     selectchk(Seed, Allowed, Others),
     arg(Seed, M, Row),
     reaches(Others, Row, Reaches),
-    Left is Count - 1,
-    Slots = [Seed|Rest],
-    chained(Left, Reaches, min, M, Rest).
-
-%   grown(+Problem, +Count, -Slots): Count slots, each the one closest to all before it together.
-
-grown(Problem, Count, Slots) :-
-    Problem = problem(_, M, _, _, _, _, _, _, Allowed),
-    compact(Problem, [Seed|_]),
-    selectchk(Seed, Allowed, Others),
-    arg(Seed, M, Row),
-    reaches(Others, Row, Reaches),
-    Left is Count - 1,
-    Slots = [Seed|Rest],
-    chained(Left, Reaches, sum, M, Rest).
+    Left is N - 1,
+    chained(Left, Reaches, How, M, Chain).
 
 reaches([], _, []).
 reaches([Slot|Slots], Row, [Slot-Distance|Reaches]) :-
@@ -301,22 +266,22 @@ chained(Left, Reaches, How, M, Slots) :-
     (   Left =:= 0
     ->  Slots = []
     ;   Reaches = [Slot0-Distance0|Rest],
-        closest(Rest, Slot0, Distance0, Slot),
+        closest(Rest, Slot0, Distance0, Slot, Join),
         arg(Slot, M, Row),
         (   How == min
         ->  nearer(Reaches, Slot, Row, Nearer)
         ;   farther(Reaches, Slot, Row, Nearer)
         ),
-        Slots = [Slot|More],
+        Slots = [Slot-Join|More],
         Next is Left - 1,
         chained(Next, Nearer, How, M, More)
     ).
 
-closest([], Slot, _, Slot).
-closest([Other-Distance|Reaches], Slot0, Distance0, Slot) :-
-    (   Distance < Distance0
-    ->  closest(Reaches, Other, Distance, Slot)
-    ;   closest(Reaches, Slot0, Distance0, Slot)
+closest([], Slot, Distance, Slot, Distance).
+closest([Other-Distance1|Reaches], Slot0, Distance0, Slot, Distance) :-
+    (   Distance1 < Distance0
+    ->  closest(Reaches, Other, Distance1, Slot, Distance)
+    ;   closest(Reaches, Slot0, Distance0, Slot, Distance)
     ).
 
 nearer([], _, _, []).
@@ -339,8 +304,10 @@ farther([Other-Distance0|Reaches], Slot, Row, Farther) :-
     ),
     farther(Reaches, Slot, Row, Rest).
 
-%   by_slot(+Problem, +Slots, -Place): each of Slots in turn is taken by the dispatcher that has most to do with those
-%   placed near it: the one that would lose most if it were as far from them as anything is.
+%!  by_slot(+Problem, +Slots:list, -Place) is det.
+%
+%   Each of Slots in turn is taken by the dispatcher that has most to do with those placed near it: the one that would lose
+%   most if it were as far from them as anything is.
 
 by_slot(Problem, Slots, Place) :-
     Problem = problem(_, M, _, _, _, Near, N, Count, _),
@@ -383,8 +350,9 @@ attachment([Neighbour|Ns], Row, Farthest, Place, Own0, Own) :-
     ),
     attachment(Ns, Row, Farthest, Place, Own1, Own).
 
-%   by_dispatcher(+Problem, +Seed, -Place): the dispatcher that talks most with those placed comes next, on the best of
-%   the slots near them.
+%!  by_dispatcher(+Problem, +Seed, -Place) is det.
+%
+%   The dispatcher that talks most with those placed comes next, on the best of the slots near them.
 
 by_dispatcher(Problem, Seed, Place) :-
     Problem = problem(_, _, _, Neighbours, _, _, N, _, _),

@@ -1,8 +1,12 @@
 :- encoding(utf8).
 :- module(layout_repair,
-          [ repaired/6                  % +Problem, +Start, +Steps, +Seed, -Layout, -Left
+          [ least_found/4,              % +Problem, +Effort, +Steps, -Best
+            repaired/6                  % +Problem, +Start, +Heat, +Steps, +Seed, -Layout
           ]).
+:- use_module(library(lists)).
+:- use_module(library(pairs)).
 :- use_module(layout).
+:- use_module(layout_bisection).
 
 /** <module> Layouts made better by moves and exchanges
 
@@ -13,34 +17,94 @@ that equal questions end at the same point whatever else the machine is doing.
 
 :- set_prolog_flag(optimise, true).
 
-%!  repaired(+Problem, +Start, +Steps, +Seed, -Layout, -Left) is det.
+%!  least_found(+Problem, +Effort, +Steps, -Best) is det.
 %
-%   From Start (Cost-Place) to Layout, Cost-Place of no greater cost, with about so many Steps; Left of them are left.
-%   Moves and exchanges near those a dispatcher talks with: first some that make it worse are let pass, fewer and fewer
-%   (threshold accepting, Dueck and Scheuer 1990; the numbers that choose are those of a generator that starts from
-%   Seed), then only what makes it better.
+%   Best is the cheapest Cost-Place found with about so many Steps. With Effort `large` the best four starts are repaired
+%   alike, then the best so far some times more; with `small` there are fewer starts, and the best of them is repaired.
 
-repaired(Problem, Cost0-Start, Steps, Seed, Layout, Left) :-
+least_found(Problem, Effort, Steps, Best) :-
+    findall(Cost-Place,
+            ( start(Effort, Problem, Place), layout_total(Problem, Place, Cost) ),
+            Starts0),
+    sort(Starts0, Starts),
+    (   Effort == small
+    ->  Starts = [Start|_],
+        repaired(Problem, Start, 2, Steps, 1, Best)
+    ;   first(4, Starts, Chosen),
+        length(Chosen, Count),
+        Each is Steps // 2 // Count,
+        findall(Layout, ( nth1(Seed, Chosen, Start), repaired(Problem, Start, 4, Each, Seed, Layout) ), Layouts),
+        keysort(Layouts, [Best0|_]),
+        Eighth is Steps // 8,
+        rounds([4, 3, 2, 1], Eighth, Problem, Best0, Best)
+    ).
+
+%   start(+Effort, +Problem, -Place) is nondet.
+
+start(_, Problem, Place) :-
+    in_order(Problem, Place).
+start(Effort, Problem, Place) :-
+    compact(Problem, Seeds),
+    (   Effort == small
+    ->  Seeds = [Seed|_], Most = 1
+    ;   first(3, Seeds, Several), member(Seed, Several), Most = 4
+    ),
+    chain(Problem, Seed, min, Chain),
+    pairs_keys(Chain, Slots),
+    (   Place =.. [place|Slots]
+    ;   bisected(Problem, Chain, Most, Place)
+    ;   Effort == large,
+        by_slot(Problem, Slots, Place)
+    ).
+start(_, Problem, Place) :-
+    compact(Problem, [Seed|_]),
+    (   chain(Problem, Seed, sum, Chain),
+        pairs_keys(Chain, Slots),
+        (   Place =.. [place|Slots]
+        ;   by_slot(Problem, Slots, Place)
+        )
+    ;   by_dispatcher(Problem, Seed, Place)
+    ).
+
+first(Most, List, First) :-
+    (   Most > 0, List = [Head|Tail]
+    ->  First = [Head|Rest],
+        Fewer is Most - 1,
+        first(Fewer, Tail, Rest)
+    ;   First = []
+    ).
+
+rounds([], _, _, Best, Best).
+rounds([Heat|Heats], Steps, Problem, Best0, Best) :-
+    Seed is 1000 + Heat,
+    repaired(Problem, Best0, Heat, Steps, Seed, Best1),
+    rounds(Heats, Steps, Problem, Best1, Best).
+
+%!  repaired(+Problem, +Start, +Heat, +Steps, +Seed, -Layout) is det.
+%
+%   From Start (Cost-Place) to Layout, Cost-Place of no greater cost, with about so many Steps. Moves and exchanges near
+%   those a dispatcher talks with: first some that make it worse are let pass, fewer and fewer (threshold accepting,
+%   Dueck and Scheuer 1990; at first up to Heat eighths of what a dispatcher costs on average; the numbers that choose are those
+%   of a generator that starts from Seed), then only what makes it better.
+
+repaired(Problem, Cost0-Start, Heat, Steps, Seed, Layout) :-
     Problem = problem(_, _, _, _, _, _, N, Count, _),
     duplicate_term(Start, Place),
     free_slots(Problem, Taken),
     occupy(N, Place, Taken),
     duplicate_term(Start, Best),
     State = state(Place, Taken, Best, Cost0),
-    (   Cost0 =:= 0
-    ->  Left = Steps
-    ;   Heat is max(1, Cost0 // N),
+    Reach is min(Count - 1, 12),
+    (   ( Cost0 =:= 0 ; Reach =:= 0 )
+    ->  true
+    ;   Threshold is max(1, Heat * Cost0 // N // 8),
         Annealing is Steps * 4 // 5,
-        Reach is min(Count - 1, 12),
-        (   Annealing > 0, Reach > 0
-        ->  anneal(Annealing, Annealing, Heat, Seed, Cost0, Problem, Reach, State, Cost1, Unused)
-        ;   Cost1 = Cost0, Unused = Annealing
-        ),
+        anneal(Annealing, Annealing, Threshold, Seed, Cost0, Problem, Reach, State, Cost1),
         keep_best(Cost1, State),
         restore(State, Problem),
         arg(4, State, Cost2),
-        Descent is Steps - Annealing + Unused,
-        descend(Descent, Cost2, Problem, Reach, State, Left)
+        Descent is Steps - Annealing,
+        descend(Descent, Cost2, Problem, Reach, State)
     ),
     arg(4, State, Cost),
     arg(3, State, Final),
@@ -72,11 +136,11 @@ restore(State, Problem) :-
     occupy(N, Best, Taken),
     nb_setarg(2, State, Taken).
 
-%   anneal(+Left, +Steps, +Heat, +Random, +Cost0, +Problem, +Reach, !State, -Cost, -Left)
+%   anneal(+Left, +Steps, +Heat, +Random, +Cost0, +Problem, +Reach, !State, -Cost)
 
-anneal(Left, Steps, Heat, X0, Cost0, Problem, Reach, State, Cost, Unused) :-
+anneal(Left, Steps, Heat, X0, Cost0, Problem, Reach, State, Cost) :-
     (   Left =< 0
-    ->  Cost = Cost0, Unused = 0
+    ->  Cost = Cost0
     ;   Problem = problem(_, _, _, _, Pairs, Near, N, _, _),
         State = state(Place, Taken, _, _),
         X1 is (X0 * 1103515245 + 12345) /\ 0x7fffffff,
@@ -85,7 +149,7 @@ anneal(Left, Steps, Heat, X0, Cost0, Problem, Reach, State, Cost, Unused) :-
         functor(Ks, _, Degree),
         (   Degree =:= 0
         ->  Next is Left - 1,
-            anneal(Next, Steps, Heat, X1, Cost0, Problem, Reach, State, Cost, Unused)
+            anneal(Next, Steps, Heat, X1, Cost0, Problem, Reach, State, Cost)
         ;   X2 is (X1 * 1103515245 + 12345) /\ 0x7fffffff,
             Which is (X2 >> 8) mod Degree + 1,
             arg(Which, Ks, K),
@@ -97,9 +161,9 @@ anneal(Left, Steps, Heat, X0, Cost0, Problem, Reach, State, Cost, Unused) :-
             arg(Target, Taken, There),
             (   ( There =:= I ; There < 0 )
             ->  Next is Left - 1,
-                anneal(Next, Steps, Heat, X, Cost0, Problem, Reach, State, Cost, Unused)
+                anneal(Next, Steps, Heat, X, Cost0, Problem, Reach, State, Cost)
             ;   change(Problem, Place, I, There, Target, Own, Delta, Taking),
-                Threshold is Heat * Left // Steps * ((X >> 20) /\ 255) >> 9,
+                Threshold is Heat * Left // Steps * ((X >> 20) /\ 255) >> 8,
                 Next is Left - Taking,
                 (   Delta =< Threshold
                 ->  ( Delta > 0 -> keep_best(Cost0, State) ; true ),
@@ -107,7 +171,7 @@ anneal(Left, Steps, Heat, X0, Cost0, Problem, Reach, State, Cost, Unused) :-
                     Cost1 is Cost0 + Delta
                 ;   Cost1 = Cost0
                 ),
-                anneal(Next, Steps, Heat, X, Cost1, Problem, Reach, State, Cost, Unused)
+                anneal(Next, Steps, Heat, X, Cost1, Problem, Reach, State, Cost)
             )
         )
     ).
@@ -154,17 +218,17 @@ carry_out(Place, Taken, I, There, Own, Target) :-
     ;   nb_setarg(There, Place, Own)
     ).
 
-%   descend(+Left, +Cost, +Problem, +Reach, !State, -Unused): whoever can do better near somebody it talks with does,
-%   until nobody can.
+%   descend(+Left, +Cost, +Problem, +Reach, !State): whoever can do better near somebody it talks with does, until nobody
+%   can.
 
-descend(Left0, Cost0, Problem, Reach, State, Left) :-
+descend(Left0, Cost0, Problem, Reach, State) :-
     arg(7, Problem, N),
-    sweep(1, N, Left0, Cost0, Problem, Reach, State, Cost, Left1),
+    sweep(1, N, Left0, Cost0, Problem, Reach, State, Cost, Left),
     keep_best(Cost, State),
     (   Cost < Cost0,
-        Left1 > 0
-    ->  descend(Left1, Cost, Problem, Reach, State, Left)
-    ;   Left is max(0, Left1)
+        Left > 0
+    ->  descend(Left, Cost, Problem, Reach, State)
+    ;   true
     ).
 
 sweep(I, N, Left0, Cost0, Problem, Reach, State, Cost, Left) :-
