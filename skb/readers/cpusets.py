@@ -17,6 +17,7 @@ from skb.facts import Fact, fact
 LARGEST_CPU = (1 << 16) - 1
 """No CPU has a larger number: eight times what Linux can be built for (NR_CPUS, 8192)."""
 
+_KERNEL_MASK = re.compile(r"[0-9a-f]{1,8}(?:,[0-9a-f]{8})*")
 _WORD = re.compile(r"(?:0x)?([0-9a-f]{0,8})", re.IGNORECASE)
 _RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9})/([1-9][0-9]{0,8}))?)?")
 
@@ -30,6 +31,8 @@ def from_mask(text: str) -> int:
     words = text.split(",")
     if not text or len(words) > (LARGEST_CPU + 1) // 32:
         raise ValueError("not a mask of CPUs" if text else "an empty mask of CPUs")
+    if _KERNEL_MASK.fullmatch(text):  # almost all are
+        return int(text.replace(",", ""), 16)
     digits = []
     for word in words:
         match = _WORD.fullmatch(word)

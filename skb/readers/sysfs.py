@@ -68,7 +68,7 @@ def read_tree(files: Mapping[str, bytes], name: str) -> list[Fact]:
     facts = [fact("cpu_online", cpu, int(bool(online & 1 << cpu))) for cpu in cpus_of(everyone | online)]
     nodes = nodes_of(tree, online)
     knights_landing = is_knights_landing(tree)
-    third_level = list(mcdram_caches(nodes.own, nodes.distances)) if knights_landing else None
+    third_level = list(mcdram_caches(nodes)) if knights_landing else None
     facts += _cpu_facts(tree, online, third_level)
     facts += cpuinfo_facts(tree, online)
     facts += kind_facts(tree, online)

@@ -8,11 +8,12 @@ who ask for it, and not how far it is: they tell which nodes belong together, bu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from skb.readers.cpusets import Cache
 from skb.readers.sysfs_cpuinfo import processors
 from skb.readers.sysfs_files import Tree
+from skb.readers.sysfs_nodes import Nodes
 
 _MODELS = ("87", "133")  # Knights Landing, Knights Mill; family 6
 _MCDRAM_BYTES = 16 << 30
@@ -26,13 +27,13 @@ def is_knights_landing(tree: Tree) -> bool:
     return identity == ("GenuineIntel", "6") and first.get("model") in _MODELS
 
 
-def mcdram_caches(own: Mapping[int, int], distances: Mapping[tuple[int, int], int]) -> Iterator[Cache]:
-    """The level-3 caches that the MCDRAM is, from the CPUs of each node and the distances between nodes.
+def mcdram_caches(nodes: Nodes) -> Iterator[Cache]:
+    """The level-3 caches that the MCDRAM is, as far as the nodes tell.
 
     In cache mode there is a node for each cluster (1, 2 or 4), with CPUs. Two clusters in flat mode have as
     many nodes as four in cache mode, but four different distances.
     """
-    clusters = len(own)
-    if clusters in (1, 2, 4) and all(own.values()) and len(set(distances.values())) < 4:
-        for cpus in own.values():
+    clusters = len(nodes.listed)
+    if clusters in (1, 2, 4) and all(nodes.own.values()) and len(set(nodes.distances.values())) < 4:
+        for cpus in nodes.own.values():
             yield Cache(3, "unified", cpus, _MCDRAM_BYTES // clusters, 1, _LINE_BYTES, 1)

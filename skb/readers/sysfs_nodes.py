@@ -37,7 +37,7 @@ _WRITE_POLICY = {0: "write_back", 1: "write_through"}
 
 @dataclass(frozen=True, slots=True)
 class Nodes:
-    """The nodes: those on line, the CPUs of each that is believed, the distances between these."""
+    """The nodes: those listed as on line, the CPUs of each that is believed, the distances between these."""
 
     listed: tuple[int, ...]
     own: dict[int, int]
@@ -67,7 +67,7 @@ def nodes_of(tree: Tree, online: int) -> Nodes:
         if card:
             own.pop(int(card[1]), None)
     if not own:
-        return Nodes((0,), {0: online}, {})
+        return Nodes((), {0: online}, {})
     ways = _distances(tree, listed)
     return Nodes(tuple(listed), own, {pair: way for pair, way in ways.items() if own.keys() >= set(pair)})
 

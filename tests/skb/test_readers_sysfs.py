@@ -245,6 +245,7 @@ KNIGHTS_LANDING = b"processor: 0\nvendor_id: GenuineIntel\ncpu family: 6\nmodel:
 
 def test_a_knights_landing_in_cache_mode_has_its_mcdram_as_third_level() -> None:
     files = tree_of(cpus=4, threads=1)
+    files |= nodes_of({0: "f"}, {})
     for name, content in (("level", b"3"), ("size", b"0K"), ("type", b"Unified"), ("shared_cpu_map", b"f")):
         files[f"cpu/cpu0/cache/index2/{name}"] = content  # of which the kernel says nothing
     facts = read(rooted_tree(files, {"cpuinfo": KNIGHTS_LANDING}))
