@@ -30,6 +30,7 @@ loaded into modules of their own, which import from this one.
                        least_loaded_near/2]).
 :- reexport(policy, [policies/1]).
 :- reexport(placement, [explain/2]).
+:- reexport(records, [record/2, record_attribute/3]).
 
 :- add_import_module(skb, facts, start).
 

@@ -467,12 +467,10 @@ derived(layout_cost, [traffic:list, layout:list, cost:number], det,
         "what the messages of Traffic, a list of traffic(From, To, Weight), take in a layout (Dispatcher-Core), in ns").
 derived(least_layout, [traffic:list, cores:term, plan:term], det,
         "the cheapest layout on a list of cores, or any: plan(Layout, Cost, Bound, exact or repair), in ns").
-derived(quick_layout, [traffic:list, dispatchers:list, cores:list, layout:list], det,
-        "a good layout of all dispatchers on these cores, as fast as a placement needs it").
-derived(traffic_between, [dispatchers:list, traffic:list], det,
-        "who talks to whom in the domain being placed, by traffic/4 or everybody to everybody").
-derived(shares_of_cost, [traffic:list, layout:list, shares:list], det,
-        "each dispatcher's half of what its messages cost, Dispatcher-Nanoseconds").
+derived(quick_layout, [traffic:term, dispatchers:list, cores:list, layout:list, shares:list], det,
+        "a good layout of all dispatchers on these cores, as fast as a placement needs it, and what each one's messages cost").
+derived(traffic_between, [dispatchers:list, traffic:term], det,
+        "who talks to whom in the domain being placed: by traffic/4, or evenly").
 derived(cost_of, [name:atom, value:number, unit:atom, source:text], nondet,
         "what a mechanism costs on this machine, defaults included").
 derived(line_transfer, [from:core, to:core, latency:cycles], nondet,
@@ -513,6 +511,10 @@ derived(explain, [domain:id, reasons:list], semidet,
         "why each dispatcher of Domain is where it is").
 derived(policies, [policies:list], det,
         "the placement policies, each policy(Name, Description)").
+derived(record, [name:atom, attributes:list], nondet,
+        "there is a record of that Name; Attributes are its Attribute=Value, by name (oct sets records)").
+derived(record_attribute, [name:atom, attribute:atom, value:term], nondet,
+        "the record of that Name has the Attribute with that Value").
 
 %!  untold(?Predicate, ?Argument, ?Value, ?Sources) is nondet.
 %
