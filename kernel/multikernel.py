@@ -33,6 +33,7 @@ from kernel.trace import ScheduleLog, Slice
 from skb.knowledge import KnowledgeBase
 from skb.placement import Assignment, Placement, PlacementController
 from skb.placement import BestEffort as PlacedBestEffort
+from skb.records import Records
 
 MONITOR, SKB = 0, -1
 """Domain numbers of the monitors and of the knowledge base; a user's domains count from 1."""
@@ -84,6 +85,7 @@ class Multikernel:
     def __init__(self, kb: KnowledgeBase, controller: PlacementController, seed: int) -> None:
         self.kb = kb
         self.controller = controller
+        self.records = Records(kb)
         self.hardware = Hardware(kb)
         self.timeslice_ps = round(self.hardware.cost("timeslice").value * PS_PER_MS)
         self.timeline = Timeline(-self.timeslice_ps)
@@ -119,6 +121,7 @@ class Multikernel:
         controller = PlacementController(kb, policy)
         controller.clear()
         kernel = cls(kb, controller, seed)
+        kernel.records.clear()
         kernel._post(kernel.first_core, StartSynchronisation())
         kernel._run_until(lambda: kernel.timers_in_step is not None, "timer synchronisation")
         for driver in kernel.drivers.values():
@@ -137,6 +140,10 @@ class Multikernel:
     def run(self, duration_ps: int) -> None:
         """Let time pass. Ctrl-C raises KeyboardInterrupt with everything consistent at `now`."""
         self.timeline.run(self.now + duration_ps)
+
+    def run_until(self, done: Callable[[], bool], duration_ps: int) -> bool:
+        """Let time pass until `done()` holds, `duration_ps` at most; whether it holds. Ctrl-C as in `run`."""
+        return self.timeline.run(self.now + duration_ps, done)
 
     def spawn(
         self, program: str, dispatchers: int = 1, *, cores: Sequence[int] = (), manifest: str | None = None,
@@ -329,6 +336,7 @@ class Multikernel:
         for core in domain.cores:
             self.timeline.at(self.now, Priority.MESSAGE, core, self._remover(core, domain))
         self.controller.release(domain.id)
+        self.records.owner_died(domain.id)
 
     def _remover(self, core: int, domain: Domain) -> Callable[[int], None]:
         return lambda _: self.monitors[core].remove(domain)
@@ -341,6 +349,7 @@ class Multikernel:
             for core in domain.cores:
                 self.monitors[core].remove(domain)
             self.controller.release(domain.id)
+            self.records.owner_died(domain.id)
 
     def _running(self, number: int) -> Domain:
         domain = self._domains.get(number)
