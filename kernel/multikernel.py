@@ -20,13 +20,12 @@ from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain, DomainState
 from kernel.errors import KernelError
 from kernel.hardware import Hardware
-from kernel.messaging.endpoint import Endpoint
-from kernel.messaging.lmp import LmpLink
-from kernel.monitor import KillDomain, Monitor, SpawnDomain
+from kernel.monitor import KillDomain, Monitor
 from kernel.planner import ChangePhase, Planner
-from kernel.program import Program, Receive, Send, Spend
+from kernel.program import Program
 from kernel.programs import PROGRAMS
 from kernel.rbed import BestEffort, Rbed
+from kernel.services.knowledge import SKB, KnowledgeService, Place
 from kernel.threads import Code
 from kernel.timeline import Priority, Timeline
 from kernel.trace import ScheduleLog, Slice
@@ -35,8 +34,8 @@ from skb.placement import Assignment, Placement, PlacementController
 from skb.placement import BestEffort as PlacedBestEffort
 from skb.records import Records
 
-MONITOR, SKB = 0, -1
-"""Domain numbers of the monitors and of the knowledge base; a user's domains count from 1."""
+MONITOR = 0
+"""The domain number of the monitors; a user's domains count from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +70,6 @@ class CoreStatus:
     context_switches: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """To the SKB's domain: work out the placement of `domain`, which takes `inferences`."""
-
-    domain: Domain
-    inferences: int
-
-
 class Multikernel:
     """A booted machine. `boot` makes one."""
 
@@ -86,6 +77,7 @@ class Multikernel:
         self.kb = kb
         self.controller = controller
         self.records = Records(kb)
+        self.records.clear()
         self.hardware = Hardware(kb)
         self.timeslice_ps = round(self.hardware.cost("timeslice").value * PS_PER_MS)
         self.timeline = Timeline(-self.timeslice_ps)
@@ -109,9 +101,11 @@ class Multikernel:
         for monitor in self.monitors.values():
             ClockSynchronisation(monitor)
         self.first_core = min(self.drivers)
-        self._requests = Endpoint(self.hardware.cost_ps("poll", self.first_core))
+        self.knowledge = KnowledgeService(
+            kb, self.records, self.hardware, self.timeline, self.monitors[self.first_core]
+        )
         self._system(MONITOR, "monitor", {core: monitor.main for core, monitor in self.monitors.items()})
-        self._system(SKB, "skb", {self.first_core: self._serve})
+        self._system(SKB, "skb", {self.first_core: self.knowledge.main})
 
     @classmethod
     def boot(
@@ -121,7 +115,6 @@ class Multikernel:
         controller = PlacementController(kb, policy)
         controller.clear()
         kernel = cls(kb, controller, seed)
-        kernel.records.clear()
         kernel._post(kernel.first_core, StartSynchronisation())
         kernel._run_until(lambda: kernel.timers_in_step is not None, "timer synchronisation")
         for driver in kernel.drivers.values():
@@ -172,7 +165,7 @@ class Multikernel:
         domain = Domain(number, name, found, tuple(arguments), placement, self._ended)
         self._domains[number] = domain
         self._replan(placement)
-        self._requests.deliver(_Request(domain, placement.inferences), self._lmp_ps(), self.now)
+        self.knowledge.endpoint.deliver(Place(domain, placement.inferences), self._lmp_ps(), self.now)
         try:
             self._run_until(lambda: domain.state is not DomainState.STARTING, f"spawning {name}")
         except BaseException:
@@ -297,15 +290,6 @@ class Multikernel:
         domain.state = DomainState.RUNNING
         self._domains[number] = domain
 
-    def _serve(self) -> Code:
-        """The SKB's domain: a decision costs its inferences, then the monitors are told."""
-        inference_ps = self.hardware.cost_ps("inference", self.first_core)
-        link = LmpLink(self.hardware, self.first_core, self.monitors[self.first_core].endpoint)
-        while True:
-            request = yield Receive(self._requests)
-            yield Spend(request.inferences * inference_ps)
-            yield Send(link, SpawnDomain(request.domain))
-
     def _replan(self, placement: Placement) -> None:
         """Running domains whose allocation shrank for this one get their new parameters."""
         for number, index, core, phases in placement.changed:
@@ -335,8 +319,7 @@ class Multikernel:
             raise KernelError(f"the {domain.name} of the system itself failed: {domain.fault}")
         for core in domain.cores:
             self.timeline.at(self.now, Priority.MESSAGE, core, self._remover(core, domain))
-        self.controller.release(domain.id)
-        self.records.owner_died(domain.id)
+        self._forget(domain)
 
     def _remover(self, core: int, domain: Domain) -> Callable[[int], None]:
         return lambda _: self.monitors[core].remove(domain)
@@ -348,8 +331,12 @@ class Multikernel:
         if domain.state in (DomainState.KILLED, DomainState.STARTING):
             for core in domain.cores:
                 self.monitors[core].remove(domain)
-            self.controller.release(domain.id)
-            self.records.owner_died(domain.id)
+            self._forget(domain)
+
+    def _forget(self, domain: Domain) -> None:
+        """A domain is no more: its cores are free, its records, locks and watches gone."""
+        self.controller.release(domain.id)
+        self.records.owner_died(domain.id)
 
     def _running(self, number: int) -> Domain:
         domain = self._domains.get(number)

@@ -134,9 +134,13 @@ class Engine:
         """
         arguments = (goal_text(goal), _bindings(bind), -1 if answers is None else answers, inferences, module, boxed)
         if seconds is None:
-            return _checked(self._cross(arguments))
+            return self._checked(self._cross(arguments))
         with self._watched(seconds):
-            return _checked(self._cross(arguments))
+            return self._checked(self._cross(arguments))
+
+    def _checked(self, reply: list[Any]) -> Reply:
+        self.inferences += reply[-1]
+        return _checked(reply)
 
     def once(self, goal: str, bind: Mapping[str, Term] | None = None, **limits: Any) -> dict[str, Any] | None:
         """The first answer, or None."""
@@ -193,6 +197,7 @@ class Engine:
         atexit.unregister(core.cleanupProlog)
         sys.exit = _EXIT  # PySwip puts its own in its place, which breaks sys.exit("text")
         self._owner = threading.get_ident()
+        self.inferences = 0  # what all questions have taken so far, those that failed included
         self._bind_library(core)
         self._command("set_prolog_flag(debug_on_error, false)")
         self._command("at_halt(cancel_halt('the knowledge base stays'))")

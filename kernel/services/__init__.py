@@ -1,0 +1,1 @@
+"""Services: domains of the system that programs find by name and ask by messages."""

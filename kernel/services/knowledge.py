@@ -1,0 +1,261 @@
+"""The SKB as a service: programs ask it by messages, as Barrelfish's clients do.
+
+The SKB's domain runs on one core; where, every program knows, as it knows its monitor. It answers questions, keeps
+the records under which services are found (skb/records.py), and works out placements. Each costs what its
+inferences cost, on that core, before the answer is sent; so answers come when the SKB gets to run.
+
+A program asks through a `Client`, whose methods are parts of programs (`yield from client.ask("core(C)")`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kernel.domain import Domain
+from kernel.errors import KernelError
+from kernel.hardware import Hardware
+from kernel.messaging.endpoint import Endpoint, Link
+from kernel.messaging.lmp import LmpLink
+from kernel.messaging.ump import channel
+from kernel.monitor import Monitor, SpawnDomain
+from kernel.program import Receive, Send, Spend
+from kernel.threads import Code, Operation
+from kernel.timeline import Timeline
+from skb.engine import SkbError
+from skb.knowledge import KnowledgeBase
+from skb.records import Blocked, Notice, Record, Records
+
+SKB = -1
+"""The domain number of the SKB, under which it waits for records; a user's domains count from 1."""
+
+_ANSWERS = 1000
+"""Answers that a reply carries at most."""
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The placement of `domain` was decided; working it out takes `inferences`."""
+
+    domain: Domain
+    inferences: int
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question, boxed as a user's; the answer is `Answers`."""
+
+    goal: str
+    reply: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Variable to value, an answer each; `error` says why there are none where the question was refused."""
+
+    answers: tuple[Mapping[str, Any], ...]
+    more: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """`domain` offers a service under a name; the answer is `Found`, or `Refused` where the name is taken."""
+
+    name: str
+    domain: int
+    core: int
+    endpoint: Endpoint
+    reply: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Which service has that name? The answer is `Found`; `Refused` if there is none, unless one `waits` for it."""
+
+    name: str
+    waits: bool
+    reply: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A service's reference, and where its requests go."""
+
+    iref: int
+    core: int
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a request was not carried out."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    """A record that lookups waited for is there now."""
+
+    notice: Notice
+
+
+class KnowledgeService:
+    """The SKB's domain, on the core of `monitor`."""
+
+    def __init__(
+        self, kb: KnowledgeBase, records: Records, hardware: Hardware, timeline: Timeline, monitor: Monitor
+    ) -> None:
+        self._kb = kb
+        self._hardware = hardware
+        self._timeline = timeline
+        self._monitor = monitor
+        self.core = monitor.core
+        self.endpoint = Endpoint(hardware.cost_ps("poll", self.core))
+        self.records = records
+        self.records.listen(SKB, self._notice)
+        self._services: dict[int, Found] = {}  # by reference
+        self._waiting: dict[int, Lookup] = {}  # by ticket
+
+    def main(self) -> Code:
+        """The program of the SKB's domain."""
+        inference_ps = self._hardware.cost_ps("inference", self.core)
+        to_monitor = LmpLink(self._hardware, self.core, self._monitor.endpoint)
+        while True:
+            message = yield Receive(self.endpoint)
+            if isinstance(message, Place):
+                yield Spend(message.inferences * inference_ps)
+                yield Send(to_monitor, SpawnDomain(message.domain))
+                continue
+            before = self._kb.engine.inferences
+            reply, answer = self._answer(message)
+            yield Spend((self._kb.engine.inferences - before) * inference_ps)
+            if reply is not None:
+                yield Send(reply, answer)
+
+    def _answer(self, message: object) -> tuple[Link | None, object]:
+        """What is to be answered, and to whom; to nobody where the answer has to wait."""
+        match message:
+            case Query(goal, reply):
+                return reply, self._ask(goal)
+            case Export(name, domain, core, endpoint, reply):
+                return reply, self._export(name, domain, core, endpoint)
+            case Lookup():
+                return self._look_up(message)
+            case _Registered(notice):
+                waiting = self._waiting.pop(notice.watch)
+                return waiting.reply, self._found(notice.record, waiting.name)
+        raise KernelError(f"the SKB was sent a {type(message).__name__}, which it does not know")
+
+    def _ask(self, goal: str) -> Answers:
+        try:
+            reply = self._kb.ask(goal, limit=_ANSWERS)
+        except SkbError as error:
+            return Answers((), error=str(error))
+        return Answers(tuple(reply.answers), reply.more)
+
+    def _export(self, name: str, domain: int, core: int, endpoint: Endpoint) -> Found | Refused:
+        iref = len(self._services) + 1
+        try:
+            self.records.set(f"{_record_name(name)} {{ iref: {iref}, core: {core} }}", owner=domain, only="new")
+        except SkbError as error:
+            return Refused(f"{name} cannot be exported: {error}")
+        self._services[iref] = found = Found(iref, core, endpoint)
+        return found
+
+    def _look_up(self, lookup: Lookup) -> tuple[Link | None, object]:
+        query = f"{_record_name(lookup.name)} {{ iref: _ }}"
+        try:
+            found = self.records.wait_for(query, owner=SKB) if lookup.waits else self.records.get(query)
+        except SkbError:
+            return lookup.reply, Refused(f"no service {lookup.name}")
+        if isinstance(found, Blocked):
+            self._waiting[found.watch] = lookup
+            return None, None
+        return lookup.reply, self._found(found, lookup.name)
+
+    def _found(self, record: Record | None, name: str) -> Found | Refused:
+        service = None if record is None else self._services.get(int(record.attributes.get("iref", 0)))
+        return service or Refused(f"no service {name}")
+
+    def _notice(self, notice: Notice) -> None:
+        """A record that was waited for was set: the SKB sends itself a message, to answer from its own thread."""
+        if notice.watch in self._waiting:
+            self.endpoint.deliver(_Registered(notice), 0, self._timeline.now)
+
+    def bind(self, core: int, endpoint: Endpoint, to: Found) -> tuple[Link, Link]:
+        """A channel from an endpoint on `core` to a service: the link to it, and its link back."""
+        if core == to.core:
+            return LmpLink(self._hardware, core, to.endpoint), LmpLink(self._hardware, core, endpoint)
+        # Queueing: a service never waits for a client that does not take its answers.
+        return channel(self._timeline, self._hardware, (core, endpoint), (to.core, to.endpoint), queueing=True)
+
+
+class Client:
+    """A thread's connection to the SKB and, by it, to services; each method is a part of a program."""
+
+    def __init__(self, service: KnowledgeService, domain: int, core: int) -> None:
+        self._service = service
+        self._domain = domain
+        self._core = core
+        self._endpoint = Endpoint(service.endpoint.poll_ps)
+        self._to, self._back = service.bind(core, self._endpoint, Found(0, service.core, service.endpoint))
+
+    def ask(self, goal: str) -> Generator[Operation, Any, Answers]:
+        """The answers to a question; KernelError where it is refused."""
+        answers: Answers = yield from self._call(Query(goal, self._back))
+        if answers.error:
+            raise KernelError(answers.error)
+        return answers
+
+    def export(self, name: str, endpoint: Endpoint) -> Generator[Operation, Any, int]:
+        """Offer a service under a name, its requests arriving at `endpoint`; its reference."""
+        found = yield from self._call(Export(name, self._domain, self._core, endpoint, self._back))
+        return _accepted(found).iref
+
+    def connect(self, name: str, waits: bool = True) -> Generator[Operation, Any, Connection]:
+        """A connection to the service of that name: when there is one, or KernelError if that is not waited for."""
+        found = _accepted((yield from self._call(Lookup(name, waits, self._back))))
+        endpoint = Endpoint(self._endpoint.poll_ps)
+        return Connection(*self._service.bind(self._core, endpoint, found), endpoint)
+
+    def _call(self, request: object) -> Generator[Operation, Any, Any]:
+        yield Send(self._to, request)
+        return (yield Receive(self._endpoint))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a service receives: `message`, and the link by which it answers."""
+
+    message: object
+    reply: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A channel to a service."""
+
+    link: Link
+    back: Link
+    endpoint: Endpoint
+
+    def call(self, message: object) -> Generator[Operation, Any, Any]:
+        """Send a request, and wait for its answer."""
+        yield Send(self.link, Request(message, self.back))
+        return (yield Receive(self.endpoint))
+
+
+def _record_name(name: str) -> str:
+    """The record under which a service is found: an identifier of the record language."""
+    if not name or not all(char.isalnum() or char in "._" for char in name):
+        raise KernelError(f"'{name}' is no name for a service; letters, digits, . and _")
+    return f"service.{name}"
+
+
+def _accepted(answer: object) -> Found:
+    if isinstance(answer, Refused):
+        raise KernelError(answer.reason)
+    assert isinstance(answer, Found)
+    return answer
