@@ -392,7 +392,7 @@ EXPERIMENT = Experiment(
         Plot(
             "bars", x="family", y="sets_with_a_miss_percent", series="variant",
             title="Feasible hard real-time sets under both variants of RBED", x_label="family of random task sets",
-            y_label="sets with a missed deadline (%)", low="low_95_percent", high="high_95_percent",
+            y_label="sets with a missed deadline (%, 95 % interval)", low="low_95_percent", high="high_95_percent",
             y_limits=(0, 100),
         ),
     ),
