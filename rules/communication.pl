@@ -3,9 +3,8 @@
           [ layout_cost/3,              % +Traffic, +Layout, -Nanoseconds
             least_layout/3,             % +Traffic, +Cores, -Plan
             least_layout/4,             % +Traffic, +Cores, +Steps, -Plan
-            quick_layout/4,             % +Traffic, +Dispatchers, +Cores, -Layout
-            traffic_between/2,          % +Dispatchers, -Traffic
-            shares_of_cost/3            % +Traffic, +Layout, -Shares
+            quick_layout/5,             % +Traffic, +Dispatchers, +Cores, -Layout, -Shares
+            traffic_between/2           % +Dispatchers, -Traffic
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
@@ -63,50 +62,19 @@ sorted_cores(Layout, Cores) :-
     pairs_values(Layout, Cores0),
     sort(Cores0, Cores).
 
-%!  shares_of_cost(+Traffic:list, +Layout:list, -Shares:list) is det.
-%
-%   Shares has a Dispatcher-Nanoseconds for each of Layout: half of what the messages from and to it take.
-
-shares_of_cost(Traffic, Layout, Shares) :-
-    must_be_layout(Layout, Places),
-    sorted_cores(Layout, Cores),
-    latencies(Cores, Latencies),
-    findall(Dispatcher-0, member(Dispatcher-_, Layout), Nothing),
-    list_to_assoc(Nothing, Shares0),
-    foldl(add_share(Places, Latencies), Traffic, Shares0, Shares1),
-    findall(Dispatcher-Nanoseconds,
-            ( member(Dispatcher-_, Layout),
-              get_assoc(Dispatcher, Shares1, Picoseconds),
-              Nanoseconds is Picoseconds / 1000.0
-            ),
-            Shares).
-
-add_share(Places, Latencies, Item, Shares0, Shares) :-
-    Item = traffic(From, To, Weight),
-    place_of(From, Item, Places, A),
-    place_of(To, Item, Places, B),
-    latency_ps(Latencies, A, B, Picoseconds),
-    Half is Weight * Picoseconds / 2.0,
-    get_assoc(From, Shares0, Sum0),
-    Sum1 is Sum0 + Half,
-    put_assoc(From, Shares0, Sum1, Shares2),
-    get_assoc(To, Shares2, Sum2),
-    Sum3 is Sum2 + Half,
-    put_assoc(To, Shares2, Sum3, Shares).
-
 %!  least_layout(+Traffic:list, +Cores, -Plan) is det.
 %!  least_layout(+Traffic:list, +Cores, +Steps:integer, -Plan) is det.
 %
 %   Plan lays the dispatchers of Traffic out on Cores (a list, or `any` of the machine's), as cheaply as can be
 %   found: plan(Layout, Cost, Bound, Found). Cost is in ns; none costs less than Bound. Found is `exact`, where no
 %   layout is cheaper, or `repair`: the best of several constructions and their repair, with Steps, distances
-%   looked up, to go (2,000,000 if not said otherwise: some tenths of a second, within the limit of a query).
+%   looked up, to go (6,000,000 if not said otherwise: most of a second, within the limit of a query).
 %   Equal questions have equal answers.
 %
 %   @error communication_error(Text)
 
 least_layout(Traffic, Cores, Plan) :-
-    least_layout(Traffic, Cores, 2000000, Plan).
+    least_layout(Traffic, Cores, 6000000, Plan).
 
 least_layout(Traffic, Cores0, Steps, plan(Layout, Cost, Bound, Found)) :-
     must_be_traffic(Traffic),
@@ -121,7 +89,7 @@ least_layout(Traffic, Cores0, Steps, plan(Layout, Cost, Bound, Found)) :-
     posed(Traffic, Dispatchers, Cores, Problem, Scale, Slots),
     arg(7, Problem, N),
     (   N =< 8
-    ->  Effort is Steps // 20
+    ->  Effort is Steps // 60           % enough for a start that is hard to beat
     ;   Effort = Steps
     ),
     least_found(Problem, large, Effort, Best0),
@@ -139,17 +107,28 @@ least_layout(Traffic, Cores0, Steps, plan(Layout, Cost, Bound, Found)) :-
     ;   Bound is min(Cost, Bound1 / 1000.0 / Scale)
     ).
 
-%!  quick_layout(+Traffic:list, +Dispatchers:list, +Cores:list, -Layout:list) is det.
+%!  quick_layout(+Traffic, +Dispatchers:list, +Cores:list, -Layout:list, -Shares:list) is det.
 %
-%   Layout has a core of Cores for each of Dispatchers, found within the milliseconds that a placement may take.
+%   Layout has a core of Cores for each of Dispatchers, found within the milliseconds that a placement may take. Traffic is
+%   a list, or `evenly`: everybody sends everybody one message. Shares has a Dispatcher-Nanoseconds for each: half of what the
+%   messages from and to it take, so that all together are the cost of Layout.
+%
+%   @error communication_error(Text)
 
-quick_layout(Traffic, Dispatchers, Cores, Layout) :-
-    must_be_traffic(Traffic),
-    (   Traffic == []
-    ->  nobody_talks(Dispatchers, Cores, Cores, Layout)
-    ;   posed(Traffic, Dispatchers, Cores, Problem, _, Slots),
+quick_layout(Traffic, Dispatchers0, Cores0, Layout, Shares) :-
+    ( Traffic == evenly -> true ; must_be_traffic(Traffic) ),
+    sort(Dispatchers0, Dispatchers),
+    sort(Cores0, Cores),
+    length(Dispatchers, N),
+    (   ( Traffic == [] ; N > 1024 )
+    ->  nobody_talks(Dispatchers, Cores, Cores, Layout),    % more than 1,024 are not searched
+        findall(Dispatcher-0.0, member(Dispatcher, Dispatchers), Shares)
+    ;   posed(Traffic, Dispatchers, Cores, Problem, Scale, Slots),
         least_found(Problem, small, 40000, _-Place),
-        told(Dispatchers, Slots, Place, Layout)
+        told(Dispatchers, Slots, Place, Layout),
+        findall(Dispatcher-Share,
+                ( nth1(I, Dispatchers, Dispatcher), cost_at(Problem, Place, I, Twice), Share is Twice / 2000.0 / Scale ),
+                Shares)
     ).
 
 nobody_talks([], _, _, []).
@@ -167,22 +146,29 @@ posed(Traffic, Dispatchers, Cores, Problem, Scale, Slots) :-
     Each is (N + Count - 1) // Count,
     latencies(Cores, Latencies),
     slots_of(Latencies, Cores, Each, Distances, Slots, Allowed),
+    (   Traffic == evenly
+    ->  Scale = 1,
+        findall(edge(A, B, 1, 1), ( between(1, N, A), After is A + 1, between(After, N, B) ), Edges)
+    ;   scale(Traffic, Scale),
+        edges(Traffic, Dispatchers, Scale, Edges)
+    ),
+    problem(N, Edges, Distances, Allowed, Problem).
+
+edges(Traffic, Dispatchers, Scale, Edges) :-
     findall(Dispatcher-I, nth1(I, Dispatchers, Dispatcher), Numbered),
     list_to_assoc(Numbered, Numbers),
-    scale(Traffic, Scale),
     findall(edge(A, B)-flow(Out, In),
             ( member(traffic(From, To, Weight), Traffic),
-              Weight > 0,
               number_of(From, Numbers, I),
               number_of(To, Numbers, K),
+              Weight > 0,
               Flow is round(Weight * Scale),
               ( I < K -> A = I, B = K, Out = Flow, In = 0 ; A = K, B = I, Out = 0, In = Flow )
             ),
             Flows0),
     keysort(Flows0, Flows),
     group_pairs_by_key(Flows, Grouped),
-    maplist(edge_of, Grouped, Edges),
-    problem(N, Edges, Distances, Allowed, Problem).
+    maplist(edge_of, Grouped, Edges).
 
 number_of(Dispatcher, Numbers, I) :-
     (   get_assoc(Dispatcher, Numbers, I)
@@ -238,10 +224,10 @@ candidates(Cores0, Cores) :-
     ;   true
     ).
 
-%!  traffic_between(+Dispatchers:list, -Traffic:list) is det.
+%!  traffic_between(+Dispatchers:list, -Traffic) is det.
 %
 %   Who talks to whom among the Dispatchers of the domain that is being placed: as traffic/4 says of the groups of its
-%   manifest, or of `main` if it has none; where nothing is said, everybody to everybody alike.
+%   manifest, or of `main` if it has none; `evenly` where nothing is said: everybody to everybody.
 
 traffic_between(Dispatchers, Traffic) :-
     groups_placed(Groups),
@@ -254,9 +240,7 @@ traffic_between(Dispatchers, Traffic) :-
             ),
             Said),
     (   Said == []
-    ->  findall(traffic(From, To, 1),
-                ( member(From, Dispatchers), member(To, Dispatchers), From \== To ),
-                Traffic)
+    ->  Traffic = evenly
     ;   Traffic = Said
     ).
 

@@ -69,16 +69,17 @@ on_slot([I|Is], A, Place, Here, There) :-
     ),
     on_slot(Is, A, Place, Here1, There1).
 
-%   farthest_cut(+Chain, +N, -Size): of the cuts that leave a quarter on each side at least, the one at the longest Join, and of
-%   those the one nearest the middle.
+%   farthest_cut(+Chain, +N, -Size): of the cuts that leave a quarter on each side at least, and whose Join is nearly the longest
+%   of them (measurements differ by some percent), the one nearest the middle.
 
 farthest_cut(Chain, N, Size) :-
     Least is max(1, N // 4),
     Most is N - Least,
-    findall(cut(Shorter, Off)-At,
-            ( nth0(At, Chain, _-Join), At >= Least, At =< Most, Shorter is -Join, Off is abs(2 * At - N) ),
-            Cuts),
-    keysort(Cuts, [_-Size|_]).
+    findall(Join-At, ( nth0(At, Chain, _-Join), At >= Least, At =< Most ), Cuts),
+    pairs_keys(Cuts, Joins),
+    max_list(Joins, Longest),
+    findall(Off-At, ( member(Join-At, Cuts), 5 * Join >= 4 * Longest, Off is abs(2 * At - N) ), Middle),
+    keysort(Middle, [_-Size|_]).
 
 %   cut(+Dispatchers, +Size, +A, +B, +Problem, +Seeds, !Place): so many of Dispatchers stand on A, the others on B.
 
@@ -121,16 +122,34 @@ grow(Left, Turn, Skip, Dispatchers, A, B, Problem, Place) :-
 %   most_gain(+Dispatchers, +From, +To, +Problem, +Place, +I0, +Gain0, -I, -Gain): of those on slot From the one for which it
 %   would save most to go to To.
 
-most_gain([], _, _, _, _, I, Gain, I, Gain).
-most_gain([J|Js], From, To, Problem, Place, I0, Gain0, I, Gain) :-
+most_gain(Dispatchers, From, To, Problem, Place, I0, Gain0, I, Gain) :-
+    Problem = problem(_, M, _, Neighbours, _, _, _, _, _),
+    arg(From, M, Here),
+    arg(To, M, There),
+    most(Dispatchers, From, To, Here, There, Neighbours, Place, I0, Gain0, I, Gain).
+
+most([], _, _, _, _, _, _, I, Gain, I, Gain).
+most([J|Js], From, To, Here, There, Neighbours, Place, I0, Gain0, I, Gain) :-
     (   arg(J, Place, From),
-        seen_cost(Problem, J, From, Place, Now),
-        seen_cost(Problem, J, To, Place, Then),
-        Own is Now - Then,
+        arg(J, Neighbours, Ns),
+        gain(Ns, From, To, Here, There, Place, 0, Own),
         ( I0 == none -> true ; Own > Gain0 )
-    ->  most_gain(Js, From, To, Problem, Place, J, Own, I, Gain)
-    ;   most_gain(Js, From, To, Problem, Place, I0, Gain0, I, Gain)
+    ->  most(Js, From, To, Here, There, Neighbours, Place, J, Own, I, Gain)
+    ;   most(Js, From, To, Here, There, Neighbours, Place, I0, Gain0, I, Gain)
     ).
+
+gain([], _, _, _, _, _, Gain, Gain).
+gain([Neighbour|Ns], From, To, Here, There, Place, Gain0, Gain) :-
+    arg(1, Neighbour, K),
+    arg(K, Place, Slot),
+    ( Slot =:= From -> Now = 0 ; arg(Slot, Here, Now) ),
+    ( Slot =:= To -> Then = 0 ; arg(Slot, There, Then) ),
+    (   Neighbour = _-W
+    ->  true
+    ;   weight(Neighbour, W)
+    ),
+    Gain1 is Gain0 + W * (Now - Then),
+    gain(Ns, From, To, Here, There, Place, Gain1, Gain).
 
 %   seen_cost(+Problem, +Dispatcher, +Slot, +Place, -Cost): its edges, nothing to those on the same slot.
 

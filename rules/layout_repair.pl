@@ -4,6 +4,7 @@
             repaired/6                  % +Problem, +Start, +Heat, +Steps, +Seed, -Layout
           ]).
 :- use_module(library(lists)).
+:- use_module(library(apply)).
 :- use_module(library(pairs)).
 :- use_module(layout).
 :- use_module(layout_bisection).
@@ -19,24 +20,29 @@ that equal questions end at the same point whatever else the machine is doing.
 
 %!  least_found(+Problem, +Effort, +Steps, -Best) is det.
 %
-%   Best is the cheapest Cost-Place found with about so many Steps. With Effort `large` the best four starts are repaired
-%   alike, then the best so far some times more; with `small` there are fewer starts, and the best of them is repaired.
+%   Best is the cheapest Cost-Place found with about so many Steps. With Effort `small` the best of few starts is repaired; with
+%   `large` the best of many are, each from another heat (to move whole groups takes much of it, single dispatchers little),
+%   and then the best so far with little heat twice.
 
 least_found(Problem, Effort, Steps, Best) :-
     findall(Cost-Place,
             ( start(Effort, Problem, Place), layout_total(Problem, Place, Cost) ),
             Starts0),
     sort(Starts0, Starts),
+    Starts = [Start|Others],
     (   Effort == small
-    ->  Starts = [Start|_],
-        repaired(Problem, Start, 2, Steps, 1, Best)
-    ;   first(4, Starts, Chosen),
-        length(Chosen, Count),
-        Each is Steps // 2 // Count,
-        findall(Layout, ( nth1(Seed, Chosen, Start), repaired(Problem, Start, 4, Each, Seed, Layout) ), Layouts),
+    ->  repaired(Problem, Start, 2, Steps, 1, Best)
+    ;   first(2, Others, Next),
+        append([[Start, Start], Next, [Start]], Chosen),
+        Each is Steps // 7,
+        findall(Layout,
+                ( nth1(Seed, Chosen, From), nth1(Seed, [8, 64, 32, 128, 2], Heat),
+                  repaired(Problem, From, Heat, Each, Seed, Layout)
+                ),
+                Layouts),
         keysort(Layouts, [Best0|_]),
-        Eighth is Steps // 8,
-        rounds([4, 3, 2, 1], Eighth, Problem, Best0, Best)
+        repaired(Problem, Best0, 8, Each, 11, Best1),
+        repaired(Problem, Best1, 2, Each, 12, Best)
     ).
 
 %   start(+Effort, +Problem, -Place) is nondet.
@@ -46,25 +52,39 @@ start(_, Problem, Place) :-
 start(Effort, Problem, Place) :-
     compact(Problem, Seeds),
     (   Effort == small
-    ->  Seeds = [Seed|_], Most = 1
+    ->  Seeds = [Seed|_], Most = 2
     ;   first(3, Seeds, Several), member(Seed, Several), Most = 4
     ),
     chain(Problem, Seed, min, Chain),
     pairs_keys(Chain, Slots),
     (   Place =.. [place|Slots]
-    ;   bisected(Problem, Chain, Most, Place)
-    ;   Effort == large,
-        by_slot(Problem, Slots, Place)
+    ;   \+ dense(Problem),
+        (   bisected(Problem, Chain, Most, Place)
+        ;   Effort == large,
+            by_slot(Problem, Slots, Place)
+        )
     ).
 start(_, Problem, Place) :-
     compact(Problem, [Seed|_]),
     (   chain(Problem, Seed, sum, Chain),
         pairs_keys(Chain, Slots),
         (   Place =.. [place|Slots]
-        ;   by_slot(Problem, Slots, Place)
+        ;   \+ dense(Problem), by_slot(Problem, Slots, Place)
         )
-    ;   by_dispatcher(Problem, Seed, Place)
+    ;   \+ dense(Problem), by_dispatcher(Problem, Seed, Place)
     ).
+
+%   Where nearly everybody talks with nearly everybody, what matters is which slots are taken; constructions that look at
+%   every edge again and again take long and say little.
+
+dense(problem(_, _, _, Neighbours, _, _, N, _, _)) :-
+    Neighbours =.. [_|Lists],
+    foldl(add_length, Lists, 0, Ends),
+    Ends > 24 * N.
+
+add_length(List, Sum0, Sum) :-
+    length(List, Length),
+    Sum is Sum0 + Length.
 
 first(Most, List, First) :-
     (   Most > 0, List = [Head|Tail]
@@ -73,12 +93,6 @@ first(Most, List, First) :-
         first(Fewer, Tail, Rest)
     ;   First = []
     ).
-
-rounds([], _, _, Best, Best).
-rounds([Heat|Heats], Steps, Problem, Best0, Best) :-
-    Seed is 1000 + Heat,
-    repaired(Problem, Best0, Heat, Steps, Seed, Best1),
-    rounds(Heats, Steps, Problem, Best1, Best).
 
 %!  repaired(+Problem, +Start, +Heat, +Steps, +Seed, -Layout) is det.
 %
@@ -163,7 +177,8 @@ anneal(Left, Steps, Heat, X0, Cost0, Problem, Reach, State, Cost) :-
             ->  Next is Left - 1,
                 anneal(Next, Steps, Heat, X, Cost0, Problem, Reach, State, Cost)
             ;   change(Problem, Place, I, There, Target, Own, Delta, Taking),
-                Threshold is Heat * Left // Steps * ((X >> 20) /\ 255) >> 8,
+                Cooling is (Left << 10) // Steps,
+                Threshold is (Heat * Cooling * Cooling * Cooling * ((X >> 20) /\ 255)) >> 38,
                 Next is Left - Taking,
                 (   Delta =< Threshold
                 ->  ( Delta > 0 -> keep_best(Cost0, State) ; true ),

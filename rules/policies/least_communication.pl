@@ -8,8 +8,7 @@
 place(Dispatchers, Cores, Placement) :-
     traffic_between(Dispatchers, Traffic),
     quietest(Dispatchers, Cores, Quiet),
-    quick_layout(Traffic, Dispatchers, Quiet, Placement),
-    shares_of_cost(Traffic, Placement, Shares),
+    quick_layout(Traffic, Dispatchers, Quiet, Placement, Shares),
     b_setval(least_communication, Shares).
 
 % What is told of a decision: the dispatcher's half of what its messages cost, in ns.
