@@ -134,6 +134,11 @@ class Multikernel:
         """Let time pass. Ctrl-C raises KeyboardInterrupt with everything consistent at `now`."""
         self.timeline.run(self.now + duration_ps)
 
+    @property
+    def at_work(self) -> bool:
+        """Whether a domain of the user's runs, or is about to."""
+        return any(domain.alive for number, domain in self._domains.items() if number > 0)
+
     def run_until(self, done: Callable[[], bool], duration_ps: int) -> bool:
         """Let time pass until `done()` holds, `duration_ps` at most; whether it holds. Ctrl-C as in `run`."""
         return self.timeline.run(self.now + duration_ps, done)

@@ -45,7 +45,7 @@ class CommandCompleter(Completer):
         if command.raw and not word.startswith("--"):
             goal = before.removeprefix(name)
             word = goal[max(goal.rfind(end) for end in _WORD_ENDS) + 1 :]
-            yield from _matching(word, self._vocabulary())
+            yield from _matching(word, self._records(goal) if "oct" in command.name.split() else self._vocabulary())
             return
         yield from _matching(word, self._candidates(command, words, word))
 
@@ -84,6 +84,8 @@ class CommandCompleter(Completer):
                 yield from ((f"{listed}{core}", "core") for core in kernel.drivers)
             case "MACHINE":
                 yield from ((info.name, info.summary) for info in list_machines())
+            case "WATCH":
+                yield from ((str(watch.number), f"{watch.what} {watch.of}") for watch in kernel.records.watches())
             case "POLICY":
                 yield from ((policy.name, policy.description) for policy in kernel.controller.policies())
             case "NAME" if command.name == "facts":
@@ -92,6 +94,11 @@ class CommandCompleter(Completer):
                 yield from session.environment.items()
             case _ if "|" in kind:
                 yield from ((choice.lower(), "") for choice in kind.split("|"))
+
+    def _records(self, query: str) -> Iterator[tuple[str, str]]:
+        """The records' names, which stand before the braces of a query."""
+        if "{" not in query:
+            yield from ((name, "record") for name in self._session.kernel.records.names("_"))
 
     def _vocabulary(self) -> list[tuple[str, str]]:
         if self._predicates is None:

@@ -36,6 +36,14 @@ class Result:
     remark: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Something that came about while a command was carried out and is told after its result."""
+
+    line: str
+    data: Any
+
+
 def colour_wanted(stream: TextIO, no_color: bool) -> bool:
     """Whether to use a terminal's abilities on this stream: NO_COLOR, --no-color and TERM=dumb say no."""
     return (
@@ -50,6 +58,8 @@ class Printer:
         self.as_json = as_json
         self.fancy = not as_json and colour_wanted(sys.stdout, no_color)
         self._red = colour_wanted(sys.stderr, no_color)
+        self.asides: list[Aside] = []
+        """What the next result or error is to be followed by."""
 
     @property
     def width(self) -> int:
@@ -61,7 +71,7 @@ class Printer:
     def result(self, command: str, result: Result) -> None:
         """Print what a command returned."""
         if self.as_json:
-            print(json.dumps({"command": command, "ok": True, "result": result.data}), flush=True)
+            self._object({"command": command, "ok": True, "result": result.data})
             return
         if result.remark:
             print(printable(result.remark), file=sys.stderr, flush=True)
@@ -71,7 +81,20 @@ class Printer:
                 self._table(part)
             else:
                 sys.stdout.write(printable(part) if part.endswith("\n") else printable(part) + "\n")
+        self._tell()
         sys.stdout.flush()
+
+    def _object(self, said: dict[str, Any]) -> None:
+        """Print a command's JSON object, with what came about meanwhile as `events` if there is any."""
+        events = {"events": [aside.data for aside in self.asides]} if self.asides else {}
+        self.asides = []
+        print(json.dumps({**said, **events}), flush=True)
+
+    def _tell(self) -> None:
+        """Print what came about meanwhile, a line each."""
+        for aside in self.asides:
+            sys.stdout.write(printable(aside.line) + "\n")
+        self.asides = []
 
     def text(self, text: str, end: str = "\n") -> None:
         """Print a piece of text that is part of a conversation."""
@@ -92,10 +115,12 @@ class Printer:
         message = printable(" ".join(message.split()))
         if self.as_json:
             said = {"command": command, "ok": False, "error": message, "where": where}
-            print(json.dumps({**said, "notes": list(notes)} if notes else said), flush=True)
+            self._object({**said, "notes": list(notes)} if notes else said)
         place = ": ".join(part for part in (where, printable(command), message) if part)
         for line in (*map(printable, notes), place):
             print(f"\x1b[31m{line}\x1b[0m" if self._red else line, file=sys.stderr, flush=True)
+        self._tell()
+        sys.stdout.flush()
 
     def stopped(self, command: str, where: str, message: str) -> None:
         """A command failed because of one that has been reported: with JSON it has an object all the same."""

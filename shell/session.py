@@ -13,6 +13,7 @@ from kernel.errors import KernelError
 from kernel.multikernel import Multikernel
 from shell import batch
 from shell.errors import ShellError, TextError
+from shell.events import brought
 from shell.output import Printer, Result
 from shell.registry import resolve
 from skb import machine
@@ -71,7 +72,10 @@ class Session:
         """Carry out one command line; its name and its result. Raises what `FAILURES` lists."""
         name = batch.split_command(text)[0]
         command, rest = resolve(text)
-        return name, command.call(self, rest, self.variables())
+        try:
+            return name, command.call(self, rest, self.variables())
+        finally:
+            self.printer.asides += brought(self.kernel)
 
     def perform(self, text: str, where: str) -> str | None:
         """Carry out a command line and print what came of it; None, or why it failed."""

@@ -114,7 +114,7 @@ class Records:
     def __init__(self, kb: KnowledgeBase) -> None:
         self._kb = kb
         self._watches: dict[int, Watch] = {}
-        self._pending: dict[int, list[Notice]] = {}
+        self._pending: list[Notice] = []
         self._listeners: dict[int, Callable[[Notice], None]] = {}
         self._handing_on: deque[Notice] = deque()
         self._handing = False
@@ -267,7 +267,7 @@ class Records:
         found = self._operate("owner_died", owner=owner).args[0]
         assert isinstance(found, list)
         self._watches = {n: watch for n, watch in self._watches.items() if watch.owner != owner}
-        self._pending.pop(owner, None)
+        self._pending = [notice for notice in self._pending if notice.owner != owner]
         self._listeners.pop(owner, None)
         return tuple(map(str, found))
 
@@ -282,17 +282,22 @@ class Records:
         """
         self._listeners[owner] = listener
 
-    def take(self, owner: int = USER) -> tuple[Notice, ...]:
-        """The notices that the owner has not taken yet, oldest first; each is given once."""
-        return tuple(self._pending.pop(owner, ()))
+    def take(self, owner: int | None = None) -> tuple[Notice, ...]:
+        """The notices of that owner, or of all, that nobody has been given yet; oldest first, each given once."""
+        taken = tuple(n for n in self._pending if owner is None or n.owner == owner)
+        self._pending = [n for n in self._pending if not (owner is None or n.owner == owner)]
+        return taken
 
-    def outcome(self, blocked: Blocked, owner: int = USER) -> Notice | None:
-        """The notice that ends this waiting, taken out of those that are pending, or None if it has not come."""
-        for notice in self._pending.get(owner, ()):
-            if notice.watch == blocked.watch:
-                self._pending[owner].remove(notice)
-                return notice
-        return None
+    def waits(self, blocked: Blocked) -> bool:
+        """Whether the operation waits still."""
+        return blocked.watch in self._watches
+
+    def outcome(self, blocked: Blocked) -> Notice | None:
+        """The notice that ended the waiting, taken out of those that are pending; None if it has not come."""
+        found = next((n for n in self._pending if n.watch == blocked.watch and n.over), None)
+        if found is not None:
+            self._pending.remove(found)
+        return found
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -336,7 +341,7 @@ class Records:
                     self._watches.pop(notice.watch, None)
                 listener = self._listeners.get(notice.owner)
                 if listener is None:
-                    self._pending.setdefault(notice.owner, []).append(notice)
+                    self._pending.append(notice)
                 else:
                     listener(notice)
         finally:

@@ -1,0 +1,36 @@
+"""What watches bring: told after the command in which it came about.
+
+Watches of the user and of domains for which the user acts (`--as`) tell of changes of records, locks granted and
+barriers opened; whatever a command's doing or the time it let pass brought is printed after its result, once and in
+order, or stands in its JSON object as `events`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kernel.multikernel import Multikernel
+from shell.output import Aside
+from skb.records import USER, Notice, Record
+
+
+def brought(kernel: Multikernel) -> list[Aside]:
+    """What watches have brought since the last time this was asked."""
+    return [Aside(_line(kernel, notice), _data(notice)) for notice in kernel.records.take()]
+
+
+def record_data(record: Record) -> dict[str, Any]:
+    """A record as JSON has it; `text` tells identifiers from quoted text."""
+    return {"name": record.name, "attributes": dict(record.attributes), "owner": record.owner,
+            "revision": record.revision, "text": str(record)}
+
+
+def _line(kernel: Multikernel, notice: Notice) -> str:
+    """`watch 1: set job.2 { weight: 20 }`, and whose watch it is if not the user's."""
+    whose = "" if notice.owner == USER else f" of {kernel.name_of(notice.owner)}"
+    return f"watch {notice.watch}{whose}: {notice.event}" + (f" {notice.record}" if notice.record else "")
+
+
+def _data(notice: Notice) -> dict[str, Any]:
+    return {"watch": notice.watch, "owner": notice.owner, "event": notice.event,
+            "record": record_data(notice.record) if notice.record else None, "over": notice.over}
