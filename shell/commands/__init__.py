@@ -14,6 +14,7 @@ from shell.commands import (
     machine_import,
     machines,
     placement,
+    records,
     time,
     topology,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "machine_import",
     "machines",
     "placement",
+    "records",
     "time",
     "topology",
 ]
