@@ -6,6 +6,7 @@ must be those that lstopo tells of the same input. What lstopo tells of trees th
 """
 
 import io
+import itertools
 import os
 import random
 import shutil
@@ -13,6 +14,7 @@ import subprocess
 import tarfile
 import xml.etree.ElementTree as ET
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -177,12 +179,27 @@ def take_from_nodes(root: Path, victims: list[int]) -> None:
         file.with_name("cpulist").unlink(missing_ok=True)
 
 
+def memory_node(nodes: list[Path], chance: random.Random) -> None:
+    """A node more, without cores, near the first one."""
+    numbers = {int(node.name[4:]) for node in nodes}
+    new = nodes[0].with_name(f"node{max(numbers) + chance.choice((1, 4))}")
+    new.mkdir()
+    (new / "cpumap").write_text("00000000\n")
+    (new / "meminfo").write_text("Node 0 MemTotal:  4096 kB\nNode 0 MemFree:  17 kB\n")
+    (new.parent / "online").write_text(",".join(map(str, sorted({*numbers, int(new.name[4:])}))) + "\n")
+    for node in nodes:
+        if (node / "distance").exists():
+            (node / "distance").write_text((node / "distance").read_text().strip("\n\0 ") + " 17\n")
+    (new / "distance").write_text(" ".join(["17", *["28"] * (len(nodes) - 1), "10"]) + "\n")
+
+
 def change(root: Path, chance: random.Random) -> str:
     """One change that a kernel, a hypervisor or a careless copy could make to a tree."""
     cpu = root / "sys/devices/system/cpu"
     numbers = sorted(int(p.name[3:]) for p in cpu.glob("cpu[0-9]*") if p.name[3:].isdecimal())
     victims = chance.sample(numbers, k=min(len(numbers) - 1, chance.choice((1, 2, 5))))
-    match chance.randrange(7):
+    nodes = sorted((root / "sys/devices/system/node").glob("node[0-9]*"))
+    match chance.randrange(10):
         case 0:
             left = [str(number) for number in numbers if number not in victims]
             (cpu / "online").write_text(",".join(left) + "\n")
@@ -211,11 +228,21 @@ def change(root: Path, chance: random.Random) -> str:
                         (index / "shared_cpu_list").unlink(missing_ok=True)
             return f"no sharers of some caches of {victims}"
         case 5:
-            nodes = sorted((root / "sys/devices/system/node").glob("node[0-9]*"))
             for node in nodes[1:2]:
                 for name in ("distance", "meminfo"):
                     (node / name).unlink(missing_ok=True)
             return f"no distances or memory in {[node.name for node in nodes[1:2]]}"
+        case 6:
+            for victim in victims:
+                for file in (cpu / f"cpu{victim}/topology").glob("*_id"):
+                    file.write_text("-1\n")
+            return f"no numbers of packages, dies and cores of {victims}"
+        case 7:
+            shutil.rmtree(root / "sys/devices/system/node", ignore_errors=True)
+            return "a kernel without nodes"
+        case 8 if nodes:
+            memory_node(nodes, chance)
+            return "memory without cores"
         case _:
             for victim in victims:
                 for name in ("die_cpus", "cluster_cpus", "package_cpus", "core_siblings"):
@@ -243,3 +270,69 @@ def test_a_changed_snapshot_still_reads_as_lstopo_reads_it(path: Path, seed: int
         assert facts_packages  # cores that no package holds make one of their own, which hwloc does not
     else:
         assert_same(facts, xml)
+
+
+def written(file: Path, content: object) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"{content}\n")
+
+
+def mask(cpus: Iterable[int]) -> str:
+    digits = f"{sum(1 << cpu for cpu in cpus):x}"
+    return ",".join(digits[max(0, end - 8) : end] for end in range(len(digits), 0, -8)[::-1])
+
+
+def machine(root: Path, chance: random.Random) -> None:
+    """A tree of a machine of any shape: packages, dies, clusters, cores and threads, numbered in any order."""
+    shape = [chance.choice(counts) for counts in ((1, 2, 3), (1, 1, 2), (1, 2, 3), (1, 2, 3), (1, 1, 2, 4))]
+    places = list(itertools.product(*map(range, shape)))
+    if chance.random() < 0.5:
+        places.sort(key=chance.choice([lambda place: place[-1], lambda place: chance.random()]))
+    first = chance.choice((0, 0, 0, 1022, 4094))
+    numbers = sorted(chance.sample(range(first, first + 2 * len(places)), len(places)))
+    off = set(chance.sample(numbers[1:], chance.choice((0, 0, 1))) if len(numbers) > 1 else ())
+    at = {number: place for number, place in zip(numbers, places, strict=True) if number not in off}
+    system, modern = root / "sys/devices/system", chance.random() < 0.7
+    sets = {"core_cpus": 4, "package_cpus": 1, "die_cpus": 2, "cluster_cpus": 3} if modern else {}
+    sets |= {} if modern and chance.random() < 0.5 else {"thread_siblings": 4, "core_siblings": 1}
+    caches = [(1, "Data", 32, 4), (1, "Instruction", 64, 4), (2, "Unified", 512, chance.choice((3, 4)))]
+    caches.append((3, "Unified", 8192, chance.choice((1, 2, 3))))
+
+    def with_(place: tuple[int, ...], parts: int) -> list[int]:
+        return [cpu for cpu, other in at.items() if other[:parts] == place[:parts]]
+
+    written(system / "cpu/online", ",".join(map(str, sorted(at))))
+    written(system / "cpu/present", ",".join(map(str, numbers)))
+    for number in off:
+        written(system / f"cpu/cpu{number}/online", 0)
+    for number, place in at.items():
+        topology = system / f"cpu/cpu{number}/topology"
+        for name, parts in sets.items():
+            written(topology / name, mask(with_(place, parts)))
+        written(topology / "core_id", place[3])
+        written(topology / "physical_package_id", place[0])
+        for index, (level, kind, size, parts) in enumerate(caches):
+            cache = system / f"cpu/cpu{number}/cache/index{index}"
+            written(cache / "level", level)
+            written(cache / "type", kind)
+            written(cache / "size", f"{size}K")
+            written(cache / "shared_cpu_map", mask(with_(place, parts)))
+    parts = chance.choice((0, 1, 2))
+    groups = [with_(place, parts) for place in sorted({place[:parts] for place in at.values()})]
+    groups += [[]] * chance.choice((0, 0, 1, len(groups)))  # memory without cores
+    count = len(groups)
+    for one, cpus in enumerate(groups):
+        node = system / f"node/node{one}"
+        written(node / "cpumap", mask(cpus))
+        written(node / "meminfo", f"Node {one} MemTotal:  {chance.randrange(1 << 26)} kB")
+        ways = (10 if one == other else 17 if (one - other) * 2 % count == 0 else 28 for other in range(count))
+        written(node / "distance", " ".join(map(str, ways)))
+
+
+@needs_lstopo
+@pytest.mark.parametrize("seeds", [range(8), pytest.param(range(8, 200), marks=pytest.mark.slow)])
+def test_a_machine_of_any_shape_reads_as_lstopo_reads_it(seeds: range, tmp_path: Path) -> None:
+    for seed in seeds:
+        machine(tmp_path / str(seed), random.Random(seed))
+        facts = sysfs.read_tree(sysfs.files_of(tmp_path / str(seed)), f"seed {seed}")
+        assert_same(facts, lstopo_of_tree(tmp_path / str(seed)))
