@@ -11,7 +11,8 @@ os_index, the operating system's number.
     memory_latency, memory_bandwidth    from hwloc's memory attributes; other attributes:
     node_attribute(Node, Name, Initiators, Value)           Initiators: a list of cores
     memory_side_cache(Node, Level, Size, Associativity, unknown, LineSize)
-    cpu_kind, cpu_capacity, cpu_clock   from its kinds of CPUs    cpu_brand, vendor, cpu_family   its infos
+    cpu_kind, cpu_capacity, cpu_clock   from its kinds of CPUs; the clock also from a model's name (`@ 2.50GHz`)
+    cpu_brand, vendor, cpu_family       its infos
     device, bridge, device_node, device_link_speed          from its PCI devices (hwloc_pci.py)
 """
 
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from skb.facts import Fact, Text, fact
 from skb.readers import DumpError
 from skb.readers.cpuid_identity import VENDORS
+from skb.readers.cpuinfo import clock_in_name
 from skb.readers.cpusets import Cache, Numbered, cache_facts, cpus_of, position_facts
 from skb.readers.hwloc_pci import pci_facts
 from skb.readers.hwloc_xml import Element, parse
@@ -76,7 +78,7 @@ def read(data: bytes, name: str) -> list[Fact]:
     facts += _distance_facts(root, objects, nodes)
     facts += _memory_facts(root, objects, nodes, pus)
     facts += _identity_facts(objects, pus)
-    facts += _kind_facts(root, pus)
+    facts += _kind_facts(root, objects, pus)
     facts += pci_facts(objects)
     return facts
 
@@ -306,7 +308,7 @@ def _identity_facts(objects: Sequence[Element], pus: int) -> Iterator[Fact]:
         told |= cpus if {"CPUModel", "CPUVendor"} & set(infos) else 0
 
 
-def _kind_facts(root: Element, pus: int) -> Iterator[Fact]:
+def _kind_facts(root: Element, objects: Sequence[Element], pus: int) -> Iterator[Fact]:
     """`cpu_kind/2` by Intel's names, else by efficiency (the highest is performance); clocks, capacities."""
     kinds = [(kind, (kind.cpus() or 0) & pus, kind.infos()) for kind in root.named("cpukind")]
     efficiencies = {kind.integer("forced_efficiency") for kind, _, _ in kinds}
@@ -318,12 +320,30 @@ def _kind_facts(root: Element, pus: int) -> Iterator[Fact]:
             name = None
             if ranked:
                 name = "performance" if kind.integer("forced_efficiency") == highest else "efficiency"
-        clock = infos.get("FrequencyBaseMHz") or infos.get("FrequencyMaxMHz") or ""
         capacity = infos.get("LinuxCapacity", "")
         for cpu in cpus_of(cpus):
             if name:
                 yield fact("cpu_kind", cpu, name)
-            if clock.isdecimal() and len(clock) < 10 and int(clock):
-                yield fact("cpu_clock", cpu, int(clock) * 1_000_000)
             if capacity.isdecimal() and len(capacity) < 10:
                 yield fact("cpu_capacity", cpu, int(capacity))
+    told = 0
+    for clock, cpus in _clocks(objects, [(cpus, infos) for _, cpus, infos in kinds], pus):
+        for cpu in cpus_of(cpus & ~told) if clock else ():
+            yield fact("cpu_clock", cpu, clock)
+        told |= cpus if clock else 0
+
+
+def _clocks(
+    objects: Sequence[Element], kinds: Sequence[tuple[int, dict[str, str]]], pus: int
+) -> Iterator[tuple[int, int]]:
+    """Clocks in hertz and their CPUs, the more believable first: the base clock, the one in the name, the highest."""
+    for cpus, infos in kinds:
+        yield _megahertz(infos.get("FrequencyBaseMHz")), cpus
+    for element, cpus in _of_type(objects, pus, *_PACKAGES, "Machine", "System"):
+        yield clock_in_name(element.infos().get("CPUModel", "")) or 0, cpus
+    for cpus, infos in kinds:
+        yield _megahertz(infos.get("FrequencyMaxMHz")), cpus
+
+
+def _megahertz(text: str | None) -> int:
+    return int(text) * 1_000_000 if text and text.isdecimal() and len(text) < 10 else 0

@@ -131,6 +131,13 @@ def test_kinds_of_cpus_have_a_name_and_a_clock() -> None:
     assert named(facts, "cpu_clock") == [(0, 2_100_000_000), (1, 2_100_000_000)]
 
 
+def test_a_clock_is_the_base_clock_else_that_of_the_name_else_the_highest() -> None:
+    named_text = MODERN.replace("Intel(R) Xeon(R)", "Intel(R) Xeon(R) @ 2.50GHz")
+    assert [args[1] // 10**6 for args in named(read(named_text), "cpu_clock")] == [2100, 2100, 2500, 2500]
+    highest = MODERN.replace('name="CoreType" value="IntelAtom"', 'name="FrequencyMaxMHz" value="3000"')
+    assert [args[1] // 10**6 for args in named(read(highest), "cpu_clock")] == [2100, 2100, 3000, 3000]
+
+
 def test_pci_functions_have_their_class_and_link() -> None:
     facts = read(MODERN)
     bridge, card = compound("addr", 0, 1, 0), compound("addr", 0x10000, 2, 0, 1)
