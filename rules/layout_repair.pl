@@ -160,7 +160,7 @@ anneal(Left, Steps, Heat, X0, Cost0, Problem, Reach, State, Cost) :-
         X1 is (X0 * 1103515245 + 12345) /\ 0x7fffffff,
         I is (X1 >> 8) mod N + 1,
         arg(I, Pairs, Ks),
-        functor(Ks, _, Degree),
+        compound_name_arity(Ks, _, Degree),
         (   Degree =:= 0
         ->  Next is Left - 1,
             anneal(Next, Steps, Heat, X1, Cost0, Problem, Reach, State, Cost)
@@ -251,7 +251,7 @@ sweep(I, N, Left0, Cost0, Problem, Reach, State, Cost, Left) :-
     ->  Cost = Cost0, Left = Left0
     ;   Problem = problem(_, _, _, _, Pairs, _, _, _, _),
         arg(I, Pairs, Ks),
-        functor(Ks, _, Degree),
+        compound_name_arity(Ks, _, Degree),
         Around is min(Degree, 8),
         around(Around, Ks, I, Left0, Cost0, Problem, Reach, State, Cost1, Left1),
         Next is I + 1,
