@@ -10,7 +10,7 @@
 :- use_module(library(ordsets)).
 :- use_module(vocabulary).
 :- use_module(topology, [domain_node/2]).
-:- use_module(store, [says/2, precedence/1, generation/1, contradiction/4 as overruled, fact_source/2]).
+:- use_module(store, [says/2, precedence/1, generation/1, overruled/4, fact_source/2]).
 
 /** <module> Where the sources of one machine disagree
 

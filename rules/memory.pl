@@ -19,14 +19,14 @@ where the firmware (HMAT) or the operating system tells them.
 
 %!  memory_at(+Address, -Node) is semidet.
 %
-%   The byte at physical Address is in the memory of NUMA node Node: as the firmware says (memory_affinity/3), else the
-%   northbridges (ht_dram/3).
+%   The byte at physical Address is in the memory of NUMA node Node: as the firmware says (memory_affinity/3, in its own
+%   numbers of nodes), else the northbridges (ht_dram/3).
 
 memory_at(Address, Node) :-
-    (   facts:memory_affinity(Base, Length, Node0),
+    (   facts:memory_affinity(Base, Length, Domain),
         Address >= Base,
         Address < Base + Length
-    ->  Node = Node0
+    ->  once(domain_node(Domain, Node))
     ;   facts:ht_dram(Node0, Base, Limit),
         Address >= Base,
         Address =< Limit

@@ -302,6 +302,7 @@ span(high, Now, Low, High) :-
     hull(Ranges, Low, High).
 
 hull(Ranges, Low, High) :-
+    Ranges = [_|_],
     aggregate_all(r(min(From), max(To)), member(From-To, Ranges), r(Low, High)).
 
 %   free_ranges(+Windows, +Space, -Ranges): the windows' addresses for Space without what cannot be moved.
@@ -317,7 +318,7 @@ free_ranges(Windows, Space, Ranges) :-
 without(From-To, Ranges0, Ranges) :-
     findall(Piece,
             ( member(Low-High, Ranges0),
-              (   To =< Low ; From >= High
+              (   ( To =< Low ; From >= High )
               ->  Piece = Low-High
               ;   ( Low < From, Piece = Low-From ; To < High, Piece = To-High )
               )

@@ -48,7 +48,6 @@ may_call(Module, Head) :-
     declared(Name, Arity, derived, _, _, _),
     functor(Head, Name, Arity).
 may_call(store, fact_source(_, _)).
-may_call(store, contradiction(_, _, _, _)).
 may_call(admission, utilisation(_, _)).
 
 safe_vocabulary.

@@ -8,7 +8,7 @@
             forget_machine/0,
             fact_source/2,              % ?Fact, ?Source
             says/2,                     % +Source, ?Fact
-            contradiction/4,            % ?Fact, ?Source, ?Other, ?OtherSource
+            overruled/4,                % ?Fact, ?Source, ?Other, ?OtherSource
             precedence/1,               % -Sources
             generation/1,               % -Generation
             atomically/1                % :Goal
@@ -25,7 +25,7 @@ each source said stays in a layer of its own, so that what is believed follows f
 whatever the order in which they were loaded:
 
   - of two facts with equal keys the one whose source comes first in precedence/1 is believed, the other is
-    a contradiction/4 (labels apart, vocabulary.pl); two of one source: the first in standard order;
+    overruled/4 (labels apart, vocabulary.pl); two of one source: the first in standard order;
   - wrong(Pattern), said by a source, takes belief from all matching facts of sources after it;
   - a relation (no key) is believed where any layer holds it.
 
@@ -42,9 +42,10 @@ it said, and held/3 who it is. It gets its layers when another source speaks of 
 %
 %   The sources of facts; the first one that speaks of a key is believed. What a user says now outdoes
 %   what the machine's author wrote, that outdoes measurements, those what dumps say; among dumps the
-%   processor knows itself best, then the operating system, then the firmware.
+%   processor knows itself best, then the operating system, PCI functions by their registers, what lstopo made of it
+%   all, and the firmware.
 
-precedence([user, placement, a_priori, boot, measured, cpuid, sysfs, hwloc, acpi, pci]).
+precedence([user, placement, a_priori, boot, measured, cpuid, sysfs, pci, hwloc, acpi]).
 
 %   layer(?Source, ?Rank, ?Layer): the module that holds what Source says; lower ranks are believed first.
 
@@ -55,9 +56,9 @@ layer(boot, 3, facts_boot).
 layer(measured, 4, facts_measured).
 layer(cpuid, 5, facts_cpuid).
 layer(sysfs, 6, facts_sysfs).
-layer(hwloc, 7, facts_hwloc).
-layer(acpi, 8, facts_acpi).
-layer(pci, 9, facts_pci).
+layer(pci, 7, facts_pci).
+layer(hwloc, 8, facts_hwloc).
+layer(acpi, 9, facts_acpi).
 
 %   Made from the vocabulary, so that checking a fact costs one indexed call:
 %   well_formed(Fact) if every argument has its type; key_of(Fact, Key) with the arguments that identify it
@@ -473,11 +474,11 @@ known_functor(Fact) :-
     ->  true
     ).
 
-%!  contradiction(?Fact, ?Source, ?Other, ?OtherSource) is nondet.
+%!  overruled(?Fact, ?Source, ?Other, ?OtherSource) is nondet.
 %
 %   Fact holds because Source says so, which overrules Other that OtherSource says of the same key.
 
-contradiction(Fact, Source, Other, OtherSource) :-
+overruled(Fact, Source, Other, OtherSource) :-
     known_functor(Other),
     functor(Other, Name, Arity),
     held(Name, Arity, layered),

@@ -233,10 +233,7 @@ _VIEW = (
     "            store:fact_source(F, a_priori)), Stated), length(Stated, Apriori), "
     "findall(C-A, apic_of(C, A), Apics), "
     "findall(C, store:fact_source(cpu_clock(C, _), a_priori), ClockStated), "
-    # what one source does not know, another may; that is none
-    "findall(x, (contradiction(A, _, B, _), "
-    "            once((arg(I, A, X), arg(I, B, Y), X \\== Y, X \\== unknown, Y \\== unknown))), Xs), "
-    "length(Xs, Contradictions)"
+    "aggregate_all(count, skb:contradiction(_, _, _, _), Contradictions)"
 )
 
 

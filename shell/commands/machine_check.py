@@ -29,7 +29,7 @@ _SHOWN = 5  # of one rule, of one predicate, of one kind
 def machine_check(session: Session, machine: str | None, reference: str | None, everything: bool) -> Result:
     """MACHINE is a machine's name or folder, or a file or folder of dumps that `machine import` reads; without it the
     one that is booted is checked, with what was asserted since. Of two sources that contradict each other the first
-    is believed: user, a_priori, measured, cpuid, sysfs, hwloc, acpi, pci. A finding is an error (it cannot be so), a
+    is believed: user, a_priori, measured, cpuid, sysfs, pci, hwloc, acpi. A finding is an error (it cannot be so), a
     warning (it is unlikely to be so, or rules lack something) or a note. `expect \\+ finding(error, _, _)` and
     `expect \\+ contradiction(_, _, _, _)` stop a batch where the booted machine has any.
     """

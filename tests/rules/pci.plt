@@ -74,6 +74,10 @@ test(a_function_on_the_root_s_bus, Base == 0x80000000) :-
     holds([Bar]),
     also(acpi, [rootbridge(addr(0, 0, 0), childbus(0, 0), mem(0x80000000, 0x8fffffff))]),
     pci_plan(0, plan([region(_, mem, Base, 0x1000)], 0, 0, 0)).
+test(all_of_it_beyond_4_gib, Base == 0x4000000000) :-
+    holds([bar(addr(0, 3, 0), 0, 0x4000000000, 0x10000, mem, prefetchable, 64)]),
+    also(acpi, [ioapic(2, 0xfec00000, 0)]),
+    pci_plan(0, plan([region(_, mem, Base, 0x10000)], 0, 0, 0)).
 test(a_window_holds_what_is_behind_it, Wasted-Bound =:= 0xfd000-0xfd000) :-
     mem(1/0, 0, 0x80000000, 0x2000, Bar),
     mem(1/1, 0, 0x80002000, 0x1000, Other),

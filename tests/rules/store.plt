@@ -39,18 +39,18 @@ test(disagreement_is_a_contradiction,
      ]) :-
     load_facts(cpuid, [cpu_clock(0, 2000), cpu_clock(1, 2000)]),
     load_facts(a_priori, [cpu_clock(0, 2500)]),
-    contradiction(Fact, Source, Other, OtherSource),
+    overruled(Fact, Source, Other, OtherSource),
     Said = [Fact, Source, Other, OtherSource].
 
 test(agreement_is_none, [cleanup(forget_machine), fail]) :-
     load_facts(cpuid, [cpu_clock(0, 2000)]),
     load_facts(sysfs, [cpu_clock(0, 2000)]),
-    contradiction(_, _, _, _).
+    overruled(_, _, _, _).
 
 test(labels_do_not_contradict, [cleanup(forget_machine), all(Cache == [0])]) :-
     load_facts(cpuid, [cpu_cache_id(0, 3, unified, 0)]),
     load_facts(sysfs, [cpu_cache_id(0, 3, unified, 7)]),
-    \+ contradiction(_, _, _, _),
+    \+ overruled(_, _, _, _),
     believed(cpu_cache_id(0, 3, unified, Cache)).
 
 test(the_source_is_that_which_is_believed, [cleanup(forget_machine), all(Source == [measured])]) :-
@@ -75,7 +75,7 @@ test(a_fact_said_twice_is_one, [cleanup(forget_machine), Count == 1]) :-
 test(a_source_that_contradicts_itself_is_told,
      [cleanup(forget_machine), all(Clock-Other == [2000-2100])]) :-
     load_facts(cpuid, [cpu_clock(0, 2100), cpu_clock(0, 2000)]),
-    contradiction(cpu_clock(0, Clock), cpuid, cpu_clock(0, Other), cpuid).
+    overruled(cpu_clock(0, Clock), cpuid, cpu_clock(0, Other), cpuid).
 
 test(wrong_takes_belief_from_dumps, [cleanup(forget_machine), all(Link == [0-1])]) :-
     load_facts(acpi, [node_distance(0, 1, 20), node_distance(1, 0, 99)]),
@@ -120,7 +120,7 @@ test(nothing_is_nothing_where_sources_meet, [cleanup(forget_machine), Before == 
     all_believed(Before),
     catch(load_facts(a_priori, [wrong(cpu_clock(_, _)), cpu_clock(1, 3000), no_such_fact(1)]), _, true),
     catch(load_facts(user, [cpu_clock(1, 3000), cpu_clock(0, -1)]), _, true),
-    \+ contradiction(_, a_priori, _, _),
+    \+ overruled(_, a_priori, _, _),
     all_believed(After).
 
 test(what_was_undone_never_comes_back, [cleanup(forget_machine), all(Clock == [4])]) :-
@@ -173,7 +173,7 @@ test(no_fact_at_all, Text == "1: a fact is a name with arguments") :-
     refused(load_facts(acpi, [1]), Text).
 
 test(an_unknown_source,
-     Text == "no source of facts rumour; there are user, placement, a_priori, boot, measured, cpuid, sysfs, hwloc, acpi, pci") :-
+     Text == "no source of facts rumour; there are user, placement, a_priori, boot, measured, cpuid, sysfs, pci, hwloc, acpi") :-
     refused(load_facts(rumour, []), Text).
 
 test(placements_are_the_controllers_to_state,
@@ -230,7 +230,7 @@ state(Said, Facts-Contradictions) :-
     forall(member(Source-Facts0, Said), load_facts(Source, Facts0)),
     all_believed(Facts1),
     canonical(Facts1, Facts),
-    findall(c(A, B, C, D), contradiction(A, B, C, D), Contradictions0),
+    findall(c(A, B, C, D), overruled(A, B, C, D), Contradictions0),
     msort(Contradictions0, Contradictions).
 
 canonical(Terms, Sorted) :-
@@ -254,7 +254,7 @@ test(a_source_that_was_forgotten_might_never_have_spoken,
     forget(Source),
     all_believed(Facts1),
     canonical(Facts1, Facts),
-    findall(c(W, X, Y, Z), contradiction(W, X, Y, Z), Contradictions0),
+    findall(c(W, X, Y, Z), overruled(W, X, Y, Z), Contradictions0),
     msort(Contradictions0, Contradictions),
     B = Facts-Contradictions.
 
