@@ -169,8 +169,12 @@ def read(kb: KnowledgeBase) -> Topology:
 
 def cores_in(cpus: int) -> list[int]:
     """The core numbers in a set, ascending."""
-    digits = bin(cpus)[:1:-1]
-    return [number for number, digit in enumerate(digits) if digit == "1"]
+    found = []
+    while cpus:
+        lowest = cpus & -cpus
+        found.append(lowest.bit_length() - 1)
+        cpus ^= lowest
+    return found
 
 
 def set_of(cores: Sequence[int]) -> int:

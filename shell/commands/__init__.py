@@ -3,6 +3,7 @@
 from shell.commands import (
     bridges,
     comparing,
+    cpus,
     domains,
     expectations,
     experiments,
@@ -23,6 +24,7 @@ from shell.commands import (
 __all__ = [
     "bridges",
     "comparing",
+    "cpus",
     "domains",
     "expectations",
     "experiments",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from kernel.clock import PS_PER_NS
 from shell.output import Result, Table
 from shell.registry import command
 from shell.session import Session
@@ -34,22 +33,6 @@ def machine_show(session: Session, name: str | None) -> Result:
 def nproc(session: Session) -> Result:
     count = len(session.kernel.drivers)
     return Result(count, str(count))
-
-
-@command("cpus", group="machine", summary="the cores: where they are, their clock, how busy they were",
-         example="cpus")
-def cpus(session: Session) -> Result:
-    columns = ("core", "package", "node", "clock", "utilisation", "context switches")
-    rows, data = [], []
-    for c in session.kernel.cores():
-        whole = c.user_ps + c.kernel_ps + c.switch_ps + c.interrupt_ps + c.idle_ps
-        busy = 1 - c.idle_ps / whole if whole else 0.0
-        rows.append((str(c.core), str(c.package), str(c.node), f"{c.clock_hz / 1e9:.3f} GHz",
-                     f"{100 * busy:.2f} %", str(c.context_switches)))
-        data.append({"core": c.core, "package": c.package, "node": c.node, "clock_hz": c.clock_hz,
-                     "utilisation": busy, "context_switches": c.context_switches,
-                     "idle_ns": c.idle_ps // PS_PER_NS})
-    return Result(data, Table(columns, rows, frozenset(columns)))
 
 
 @command("reset", group="machine", summary="boot the machine anew: time 0, no domains, its own facts",
