@@ -167,7 +167,9 @@ def oct_unwatch(session: Session, number: int) -> Result:
 # -- locks, barriers, semaphores -------------------------------------------------------------------
 
 
-@command("oct lock", group="knowledge", summary="take a lock; let time pass until it is free", example="oct lock disk")
+@command(
+    "oct lock", group="knowledge", summary="take a lock; let time pass until it is free", example="oct lock disk"
+)
 @_patience
 @_as_domain
 @click.argument("name", metavar="LOCK")
