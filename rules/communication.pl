@@ -124,7 +124,9 @@ quick_layout(Traffic, Dispatchers0, Cores0, Layout, Shares) :-
     ->  nobody_talks(Dispatchers, Cores, Cores, Layout),    % more than 1,024 are not searched
         findall(Dispatcher-0.0, member(Dispatcher, Dispatchers), Shares)
     ;   posed(Traffic, Dispatchers, Cores, Problem, Scale, Slots),
-        least_found(Problem, small, 40000, _-Place),
+        length(Cores, Count),
+        Steps is 40000 * max(1, min(4, 16384 // (N * Count))),    % what 64 on 256 leave of 20 ms, and more for fewer
+        least_found(Problem, small, Steps, _-Place),
         told(Dispatchers, Slots, Place, Layout),
         findall(Dispatcher-Share,
                 ( nth1(I, Dispatchers, Dispatcher), cost_at(Problem, Place, I, Twice), Share is Twice / 2000.0 / Scale ),
