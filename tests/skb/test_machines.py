@@ -51,7 +51,7 @@ def test_a_machine_boots_and_runs_a_parallel_program(folder: Path) -> None:
     commands = ("nproc", "cpus", "spawn -n 4 barrier", "run 10ms", "ps")
     text = run(shell, "-m", folder.name, *(word for command in commands for word in ("-c", command)))
     lines = text.splitlines()
-    assert len([line for line in lines if re.match(r" *\d+ +\d+ +\d+ +\d\.\d{3} GHz", line)]) == int(lines[0])
+    assert len([line for line in lines if re.match(r" *\d+ .* \d\.\d{3} GHz ", line)]) == int(lines[0])
     *_, state = (line for line in lines if line.startswith(" 1  barrier"))
     assert re.fullmatch(r" 1  barrier  barrier  \S+ +running +0  [\d.]+ m?s +[1-9]\d*", state)
 
