@@ -118,7 +118,7 @@ def test_checking_a_machine_leaves_the_booted_one_alone(kb: KnowledgeBase) -> No
 
 
 def test_the_booted_machine_is_checked_with_what_was_asserted(kb: KnowledgeBase) -> None:
-    kb.load("sysfs", [fact("cpu_clock", 0, 2_000_000_000)])
+    kb.load_machine(sysfs=[fact("cpu_clock", 0, 2_000_000_000)])
     kb.load("user", [fact("cpu_clock", 0, 3_000_000_000)])
     (told,) = [each for each in checking.check(kb, Sources("booted")).contradictions if "cpu_clock" in each.fact]
     assert (told.source, told.other_source) == ("user", "sysfs")
