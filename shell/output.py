@@ -142,6 +142,15 @@ def plain_table(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
+def bytes_text(count: int) -> str:
+    """A size in the largest unit that divides it: `512 KiB`, `30 MiB`, `36 B`."""
+    units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    while count and count % 1024 == 0 and len(units) > 1:
+        count //= 1024
+        units.pop(0)
+    return f"{count} {units[0]}"
+
+
 def printable(text: str, kept: str = "\n\t") -> str:
     """The text with its control characters, but those `kept`, as escapes: data must not drive the terminal."""
     if text.isprintable():

@@ -141,6 +141,13 @@ def first_words() -> dict[str, str]:
     return words
 
 
+def named(text: str) -> str:
+    """What a line's command is called: both words of one of a family, the first word where there is none such."""
+    first, rest = batch.split_command(text)
+    both = f"{first} {batch.split_command(rest)[0]}" if rest else first
+    return both if both in COMMANDS else first
+
+
 def resolve(text: str) -> tuple[Command, str]:
     """The command that a line begins with, and the rest of the line; ShellError where there is none."""
     name, rest = batch.split_command(text)

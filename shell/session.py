@@ -15,7 +15,7 @@ from shell import batch
 from shell.errors import ShellError, TextError
 from shell.events import brought
 from shell.output import Printer, Result
-from shell.registry import resolve
+from shell.registry import named, resolve
 from skb import machine
 from skb.engine import RulesRejected, SkbError
 from skb.knowledge import KnowledgeBase
@@ -68,20 +68,19 @@ class Session:
 
     # -- carrying commands out ---------------------------------------------------------------------
 
-    def execute(self, text: str) -> tuple[str, Result]:
-        """Carry out one command line; its name and its result. Raises what `FAILURES` lists."""
-        name = batch.split_command(text)[0]
+    def execute(self, text: str) -> Result:
+        """Carry out one command line. Raises what `FAILURES` lists."""
         command, rest = resolve(text)
         try:
-            return name, command.call(self, rest, self.variables())
+            return command.call(self, rest, self.variables())
         finally:
             self.printer.asides += brought(self.kernel)
 
     def perform(self, text: str, where: str) -> str | None:
         """Carry out a command line and print what came of it; None, or why it failed."""
-        name = batch.split_command(text)[0]
+        name = named(text)
         try:
-            name, result = self.execute(text)
+            result = self.execute(text)
             self.printer.result(name, result)
         except BatchFailed as error:
             self.printer.stopped(name, where, str(error))

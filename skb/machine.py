@@ -69,7 +69,7 @@ def list_machines() -> list[MachineInfo]:
             continue  # nothing was imported, or not by this user
         for path in paths:
             if not path.name.startswith(".") and os.path.isdir(path) and _sources(path):
-                found[path.name] = MachineInfo(path.name, path, _summary(path))
+                found[path.name] = MachineInfo(path.name, path, summary(path))
     return [found[name] for name in sorted(found)]
 
 
@@ -241,7 +241,7 @@ def reason(error: Exception) -> str:
     return " ".join(text.lower().split()) or "it breaks off"
 
 
-def _summary(path: Path) -> str:
+def summary(path: Path) -> str:
     """The first paragraph line of a machine's README.md, after its heading."""
     try:
         lines: Iterable[str] = (path / "README.md").read_text(errors="replace").splitlines()

@@ -17,7 +17,7 @@ from skb.knowledge import KnowledgeBase
 _EFFORT = 1 << 40
 """Inferences that reading one machine may take; what there is to read is bounded by the machine's size."""
 
-_GOAL = """
+GOAL = """
     ( facts:machine(Name) -> true ; Name = machine ),
     findall([C, N], ( core(C), ( node_of(C, N) -> true ; N = none ) ), Cores),
     findall([C, P, K, T], facts:cpu_thread(C, P, K, T), Threads),
@@ -144,8 +144,13 @@ def cache_name(level: int, kind: str) -> str:
 
 def read(kb: KnowledgeBase) -> Topology:
     """What the booted machine consists of."""
-    said = kb.once(_GOAL, inferences=_EFFORT, seconds=60.0)
+    said = kb.once(GOAL, inferences=_EFFORT, seconds=60.0)
     assert said is not None
+    return told(said)
+
+
+def told(said: Mapping[str, Any]) -> Topology:
+    """What the machine consists of by the answer to `GOAL`."""
     threads = {core: (package, physical, thread) for core, package, physical, thread in said["Threads"]}
     one: dict[str, dict[int, Any]] = {
         name: dict(said[name]) for name in ("Cores", "Dies", "Clusters", "Kinds", "Clocks", "Capacities")

@@ -8,7 +8,7 @@ import click
 
 from shell.commands.knowledge import plain
 from shell.errors import ShellError
-from shell.output import Result, Table
+from shell.output import Result, Table, bytes_text
 from shell.registry import command
 from shell.session import Session
 from skb.facts import Compound, Term
@@ -52,7 +52,7 @@ def _plan(session: Session, name: str, root: Term) -> Result:
     rows, data = [], []
     for region in plan["Regions"]:
         what, space, base, size = region.args
-        rows.append((_what(what), space, f"{base:#x}", f"{base + size - 1:#x}", _bytes(size)))
+        rows.append((_what(what), space, f"{base:#x}", f"{base + size - 1:#x}", bytes_text(size)))
         data.append({"what": plain(what), "space": space, "base": base, "size_bytes": size})
     columns = ("what", "space", "from", "to", "size")
     used, wasted, least = _sizes(plan)
@@ -90,12 +90,4 @@ def _what(term: Compound) -> str:
 
 
 def _sizes(plan: dict[str, Any] | None) -> tuple[str, str, str]:
-    return (_bytes(plan["Used"]), _bytes(plan["Wasted"]), _bytes(plan["Bound"])) if plan else ("", "", "")
-
-
-def _bytes(count: int) -> str:
-    """A size as it divides evenly: 16 MiB, 12 KiB, 36 B."""
-    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if count and count % size == 0:
-            return f"{count // size} {unit}"
-    return f"{count} B"
+    return (bytes_text(plan["Used"]), bytes_text(plan["Wasted"]), bytes_text(plan["Bound"])) if plan else ("", "", "")

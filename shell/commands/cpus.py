@@ -8,7 +8,7 @@ import click
 
 from kernel.clock import PS_PER_NS
 from shell.commands import arguments
-from shell.output import Result, Table
+from shell.output import Result, Table, bytes_text
 from shell.registry import command
 from shell.session import Session
 from skb import topology
@@ -95,8 +95,8 @@ def _caches(here: Topology, chosen: int) -> Result:
         cores = tuple(core for cache in members for core in topology.cores_in(cache.cpus))
         sets = size // (ways * line) if ways and line else 0
         rows.append((
-            members[0].name, _KINDS[kind], bytes_text(size), str(ways or ""), str(sets or ""), _line(line),
-            f"{shared} core{'s' if shared > 1 else ''}", str(len(members)), bytes_text(size * len(members)),
+            members[0].name, _KINDS[kind], _told(size), str(ways or ""), str(sets or ""), _told(line),
+            f"{shared} core{'s' if shared > 1 else ''}", str(len(members)), _told(size * len(members)),
             arguments.ranges(cores),
         ))
         data.append({"name": members[0].name, "level": level, "type": kind, "size_bytes": size, "ways": ways or None,
@@ -107,16 +107,5 @@ def _caches(here: Topology, chosen: int) -> Result:
     return Result(data, Table(columns, rows, frozenset(("size", "ways", "sets", "line", "count", "in all"))))
 
 
-def _line(count: int) -> str:
-    return f"{count} B" if count else ""
-
-
-def bytes_text(count: int) -> str:
-    """A size in the largest unit that divides it: `512 KiB`, `30 MiB`; nothing where it is not told."""
-    if not count:
-        return ""
-    units = ["B", "KiB", "MiB", "GiB", "TiB"]
-    while count % 1024 == 0 and len(units) > 1:
-        count //= 1024
-        units.pop(0)
-    return f"{count} {units[0]}"
+def _told(size_bytes: int) -> str:
+    return bytes_text(size_bytes) if size_bytes else ""

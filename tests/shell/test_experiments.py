@@ -110,7 +110,7 @@ def test_a_wrong_call_is_one_clear_line_and_leaves_nothing_behind(
 ) -> None:
     done = pilotfish(tmp_path, "-c", f"experiment {arguments}")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"-c:1: experiment: {message}")
+    assert done.stderr.startswith(f"-c:1: experiment run: {message}")
     assert done.stderr.count("\n") == 1
     assert not list(tmp_path.iterdir())
 

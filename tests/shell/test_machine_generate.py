@@ -110,7 +110,7 @@ def test_a_far_message_that_is_faster_than_a_near_one_is_remarked(run: Run) -> N
 def test_a_mistake_is_one_line_and_nothing_is_written(run: Run, home: Path, line: str, message: str) -> None:
     done = run("-c", f"machine generate {line}")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"-c:1: machine: {message}\n"
+    assert done.stderr == f"-c:1: machine generate: {message}\n"
     assert not home.exists()
 
 
@@ -128,7 +128,8 @@ def test_a_taken_name_says_how_to_replace_and_replacing_does(run: Run, home: Pat
     before = (home / "mine" / "cpuid.txt").read_bytes()
     refused = run("-c", "machine generate mine --cores 3")
     assert refused.stderr == (
-        f"-c:1: machine: there is a machine mine already, {home / 'mine'}; --replace puts this one in its place\n"
+        f"-c:1: machine generate: there is a machine mine already, {home / 'mine'}; "
+        "--replace puts this one in its place\n"
     )
     assert (home / "mine" / "cpuid.txt").read_bytes() == before
     replaced = run("-c", "machine generate mine --cores 3 --replace", "-c", "machine list")

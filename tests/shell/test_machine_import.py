@@ -164,7 +164,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(run: Run, home: Path, tmp_
     told = done.stderr.splitlines()
     assert len(told) == len(MISTAKES), "one line each"
     for number, (line, (_, message)) in enumerate(zip(told, MISTAKES, strict=True), 1):
-        assert line.startswith(f"{script}:{number}: machine: ")
+        assert line.startswith(f"{script}:{number}: machine import: ")
         assert message in line
     assert left_in(home) == []
 
@@ -204,7 +204,7 @@ def test_a_file_that_cannot_grow_leaves_the_machine_before_in_place(run: Run, ho
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
     )
     assert done.returncode == 1
-    assert done.stderr == f"-c:1: machine: {home / 'mine'}: not written: file too large; nothing was written\n"
+    assert done.stderr == f"-c:1: machine import: {home / 'mine'}: not written: file too large; nothing was written\n"
     assert left_in(home) == before
 
 

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+import shell.commands  # noqa: F401  (fills the registry)
+from shell.registry import named
+
 PILOTFISH = Path(os.environ.get("PILOTFISH_COMMAND") or Path(sys.executable).parent / "pilotfish")
 
 pytestmark = pytest.mark.skipif(not PILOTFISH.exists(), reason="pilotfish is not installed beside this Python")
@@ -140,13 +143,13 @@ def test_a_mistake_is_told_in_one_line_and_the_session_goes_on(
     assert done.stdout == "16\n" * len(MISTAKES)
     told = done.stderr.splitlines()
     assert len(told) == len(MISTAKES), "one line each"
-    where = f"-:{2 * number + 1}"
-    assert told[number].startswith(f"{where}: {command.split()[0]}: ")
+    where, name = f"-:{2 * number + 1}", named(command)
+    assert told[number].startswith(f"{where}: {name}: ")
     assert re.search(message, told[number])
     failed, after = objects[2 * number : 2 * number + 2]
     assert failed == {
-        "command": command.split()[0], "ok": False, "where": where,
-        "error": told[number].removeprefix(f"{where}: {command.split()[0]}: "),
+        "command": name, "ok": False, "where": where,
+        "error": told[number].removeprefix(f"{where}: {name}: "),
     }
     assert after == {"command": "nproc", "ok": True, "result": 16}
 
@@ -351,7 +354,7 @@ def test_json_has_plain_data_with_units_in_names() -> None:
     assert result["manifest"] == [{"phase": 0, "kind": "best_effort", "weight": 1}]
     assert [r["dispatcher"] for r in result["explain"]] == [0, 1]
     assert {"barrier", "cpu_bound"} <= {p["name"] for p in result["programs"]}
-    assert [p["name"] for p in result["policy"] if p["in_use"]] == ["load_balance"]
+    assert [p["name"] for p in result["policy list"] if p["in_use"]] == ["load_balance"]
     assert {"arguments": [0, 1], "source": "a_priori"} in result["facts"]
     assert [o["result"] for o in objects[-3:]] == [[], [{}], [{"X": "f(_, 1.5)", "Y": "_", "Z": ["a", "B c"]}]]
     assert "_ps" not in json.dumps(objects)
@@ -406,3 +409,16 @@ def test_every_example_of_help_works(tmp_path: Path) -> None:
     assert [line for line in done.stderr.splitlines() if line.startswith("-:")] == []
     assert done.returncode == 0
     assert "not reached" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["amd-4x4", "scc-host"])
+def test_a_machine_is_shown_as_its_own_questions_answer(name: str) -> None:
+    (shown,) = results("-c", f"machine show {name}")
+    told = shown["result"]
+    cores, packages, nodes = (each["result"] for each in results(
+        "-m", name, "-c", "nproc", "-c", "skb setof(P, C^package_of(C, P), Ps), length(Ps, Count)",
+        "-c", "skb setof(N, C^node_of(C, N), Ns), length(Ns, Count)",
+    ))  # fmt: skip
+    assert (told["cores"], told["packages"], told["nodes"]) == (cores, packages[0]["Count"], nodes[0]["Count"])
+    assert told["files"]["cpuid"] == ["cpuid.txt"]
+    assert f"cores            {told['cores']} in " in pilotfish("-c", f"machine show {name}").stdout
