@@ -79,7 +79,7 @@ read_all(In, Clauses, Notes, Rest) :-
         Notes = Rest
     ;   stream_position_data(line_count, Place, Line),
         findall(found(Line, warning, "~w occurs once; write _ or _~w if that is meant"-[Name, Name]),
-                member(Name=_, Singletons),
+                ( member(Name=_, Singletons), \+ sub_atom(Name, 0, 1, _, '_') ),
                 Single),
         append(Single, Notes1, Notes),
         Clauses = [clause(Line, Term, Positions)|Clauses1],

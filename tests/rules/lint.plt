@@ -29,6 +29,8 @@ wrong("a(Xs) :- maplist(twice, Xs, _).\n",
       [1-error-"no predicate twice/2; facts lists what there is"]).
 wrong("a(X, Y) :- core(X).\n",
       [1-warning-"Y occurs once; write _ or _Y if that is meant"]).
+wrong("a(_X, Y) :- core(_Z), core(Y).\n",
+      []).
 wrong("a(1).\nb(1).\na(2).\n",
       [3-warning-"clauses of a/1 are not together; the others are above"]).
 wrong("core(X) :- X = 99.\n",
