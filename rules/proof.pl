@@ -134,6 +134,19 @@ prove(Call, Module, Where, _, Proofs) :-
     Goal =.. Parts,
     prove(Goal, Context, Where, Proofs).
 prove(Goal, Module, Where, _, Proofs) :-
+    predicate_property(Module:Goal, imported_from(apply)),      % maplist, foldl, ...: what their closures rest on
+    !,
+    Goal =.. [Name, Closure|Arguments],
+    Local =.. [Name, Module:Closure|Arguments],
+    clauses_prove(Local, apply, Where, _, Below),
+    (   Where == shown
+    ->  Proofs = [node(rule, Goal, '', Below)]
+    ;   Proofs = Below
+    ).
+prove(Goal, apply, Where, _, Proofs) :-
+    !,
+    clauses_prove(Goal, apply, Where, _, Proofs).
+prove(Goal, Module, Where, _, Proofs) :-
     (   predicate_property(Module:Goal, imported_from(Home))
     ->  true
     ;   Home = Module

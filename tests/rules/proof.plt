@@ -8,7 +8,7 @@
 :- use_module('../../rules/bridge', []).
 :- use_module('../../rules/skb').
 
-:- dynamic mine:first/1, mine:pick/1, mine:deep/2, mine:none_near/1, mine:sure/1.
+:- dynamic mine:first/1, mine:pick/1, mine:deep/2, mine:none_near/1, mine:sure/1, mine:each/2.
 
 mine:first(X) :- member(X, [3, 1, 2]), X < 3, !.
 mine:first(9).
@@ -16,6 +16,7 @@ mine:pick(X) :- ( member(X, [1, 2]), X > 1 -> true ; X = 0 ).
 mine:pick(X) :- ( fail *-> X = 1 ; member(X, [5, 6]) ).
 mine:deep(A, N) :- findall(B, skb:shares_cache(A, B, 3), Bs), length(Bs, N).
 mine:none_near(A) :- \+ skb:hops(A, 15, 0), once(skb:core(A)), call(skb:package_of, A, _).
+mine:each(Xs, N) :- maplist(mine:pick, Xs), foldl([X, A, B]>>(B is A + X), Xs, 0, N).
 mine:sure(X) :- forall(member(Y, [1, 2]), Y > 0), aggregate_all(max(C), skb:distance(0, _, C), X).
 
 :- begin_tests(proof, [setup(four_by_four), cleanup(no_machine)]).
@@ -28,6 +29,8 @@ question(skb:distance(_, 3, _)).
 question(skb:shares_cache(5, _, _)).
 question(skb:hops(_, 9, 2)).
 question(skb:nearest_cores(0, 3, _)).
+question(skb:interrupt_plan(_)).
+question(mine:each([_, _], _)).
 question(skb:closest_memory(_, _)).
 question(skb:cost_of(ump_hop, _, _, _)).
 question(skb:route(0, 15, _)).
