@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from kernel.clock import parse_duration
 from kernel.domain import Domain
@@ -12,7 +13,9 @@ from shell.session import Session
 _CLOCK = re.compile(r"([0-9]{1,10}(?:\.[0-9]{1,9})?) ?([KMG]?)(?:Hz)?\Z", re.IGNORECASE)
 _HERTZ = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 _SLOWEST_HZ, _FASTEST_HZ = 10**6, 10**11
-_RANGE = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?\Z")
+_RANGE = re.compile(r"(\d{1,6})(?:-(\d{1,6})(?::(\d{1,6}))?)?\Z")
+_STRIDES = 4
+"""So many numbers, evenly spaced, are written as `0-6:2`."""
 
 
 def duration(text: str) -> int:
@@ -33,17 +36,19 @@ def clock_hz(text: str) -> int:
 
 
 def cores(text: str, session: Session) -> tuple[int, ...]:
-    """The cores in `0-3,8`; each must be there."""
+    """The cores in `0-3,8` or `0-6:2`, as taskset takes them; each must be there."""
     known = session.kernel.drivers
     found: list[int] = []
     for part in text.split(","):
         match = _RANGE.match(part.strip())
         if match is None:
-            raise ShellError(f"'{text}' is no list of cores; write 3, 0-3 or 0-3,8")
-        first, last = int(match[1]), int(match[2] or match[1])
+            raise ShellError(f"'{text}' is no list of cores; write 3, 0-3, 0-3,8 or 0-6:2")
+        first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
+        if step == 0:
+            raise ShellError(f"'{part.strip()}' takes no steps; write {first}-{last}:2 for every second core")
         if last < first:
             raise ShellError(f"'{part.strip()}' runs backwards; write {last}-{first}")
-        for core in range(first, last + 1):
+        for core in range(first, last + 1, step):
             if core not in known:
                 raise ShellError(f"no core {core}; cores are {min(known)}-{max(known)}")
             found.append(core)
@@ -55,16 +60,16 @@ def domain(text: str, session: Session) -> Domain:
     return session.kernel.find(text)
 
 
-def ranges(numbers: tuple[int, ...]) -> str:
-    """Numbers as a list of ranges: `0-3,8`."""
-    ordered = sorted(set(numbers))
+def ranges(numbers: Iterable[int]) -> str:
+    """Numbers as a list of ranges that `cores` reads: `0-3,8`, `0-14:2`."""
+    left = sorted(set(numbers))
     pieces: list[str] = []
-    start = previous = None
-    for number in [*ordered, None]:
-        if previous is not None and number == previous + 1:
-            previous = number
-            continue
-        if start is not None:
-            pieces.append(str(start) if start == previous else f"{start}-{previous}")
-        start = previous = number
+    while left:
+        step = left[1] - left[0] if len(left) > 1 else 1
+        length = next((i for i in range(1, len(left)) if left[i] - left[i - 1] != step), len(left))
+        if step > 1 and length < _STRIDES:
+            length = 1
+        taken, left = left[:length], left[length:]
+        end = f"-{taken[-1]}" if length > 1 else ""
+        pieces.append(f"{taken[0]}{end}" + (f":{step}" if step > 1 and length > 1 else ""))
     return ",".join(pieces)
