@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel.clock import LocalClock
+from kernel.dispatch_state import Event
+from kernel.errors import KernelError
 from kernel.hardware import Core, Hardware
 from kernel.rbed import Scheduler, TaskParameters
 from kernel.threads import ENDLESS, Thread, ThreadState
@@ -59,9 +61,14 @@ class CpuDriver:
         self._wake_at = -1
         self._dispatch_at: int | None = None  # when a dispatch is due, if one is
         self._held_until = timeline.now
+        self._donation: tuple[Dispatcher, Dispatcher] | None = None  # whose time it is, and who has it
+        self._message_for: Dispatcher | None = None  # is to be entered at LMP by the dispatch that is due
+        self._timer_woke = False  # the core was halted until its timer fired
+        self.wakeups = 0  # how often the core was halted and woke
         self._switch_ps = hardware.cost_ps("context_switch", core.number)
         self._interrupt_ps = hardware.cost_ps("interrupt", core.number)
         self._system_call_ps = hardware.cost_ps("system_call", core.number)
+        self._activation_ps = hardware.cost_ps("activation", core.number)
         self.tsc_read_ps = hardware.cost_ps("tsc_read", core.number)
 
     # -- system calls and interrupts ---------------------------------------------------------------
@@ -87,9 +94,7 @@ class CpuDriver:
         for thread in dispatcher.threads:
             if thread.barrier is not None:
                 thread.barrier.disturb(now, self)
-            thread.state = ThreadState.EXITED
-            thread.code.close()
-        dispatcher.run_queue.clear()
+        dispatcher.end()
         self.scheduler.remove(dispatcher.task, self.clock.local(now))
         del self.dispatchers[dispatcher.task.id]
 
@@ -122,16 +127,66 @@ class CpuDriver:
         self._owed.append(["interrupt", self._interrupt_ps])
         self._dispatch_soon(now)
 
-    def system_call(self, now: int) -> None:
-        """The running thread has entered the kernel and left it again."""
+    def system_call(self, now: int, cost_ps: int | None = None) -> None:
+        """The running thread has entered the kernel and left it again, which took `cost_ps` if it is known."""
         self.settle(now)
-        self._owed.append(["kernel", self._system_call_ps])
+        if self.current is not None and self.current.state.running:
+            self.current.take(Event.SYSTEM_CALL)
+        self._owed.append(["kernel", self._system_call_ps if cost_ps is None else cost_ps])
 
     def hold(self, now: int, duration_ps: int) -> None:
         """Stay in the kernel for so long: it is not preemptable, nothing is dispatched meanwhile."""
         self.settle(now)
         self._owed.append(["kernel", duration_ps])
         self._held_until = now + duration_ps
+
+    def yield_(self, dispatcher: Dispatcher, to: Dispatcher | None = None) -> None:
+        """The system call: `dispatcher`, which runs, gives the processor to any other, or to one.
+
+        To any: a real-time job is over, best effort has its next turn after all others. To one: it runs in
+        the yielder's time, for as long as that lasts and it has work. (Barrelfish charges nobody until
+        the next scheduling decision; then budgets would be exceeded.) One without work is no better than any.
+        """
+        if to is not None and to.driver is not self:
+            raise KernelError(f"core {self.core.number} cannot yield to a dispatcher on core {to.core}")
+        now = self._enter()
+        dispatcher.gives_up_processor()
+        if to is None or to is dispatcher or not (to.scheduled and to.haswork):
+            self._donation = None
+            self.scheduler.yield_(dispatcher.task, self.clock.local(now))
+        else:
+            self._donate(dispatcher, to)
+
+    def local_message(self, sender: Dispatcher, receiver: Dispatcher) -> None:
+        """The end of the system call LMP: a message was delivered to `receiver`, of which a thread is runnable now.
+
+        It is switched to at once, in the sender's time, if it can be entered; what that costs is part of
+        what the message costs (dissertation §2.6.2). Else it finds the message when it next runs.
+        """
+        if receiver is not sender and receiver.takes_messages and self.current is sender:
+            self._enter()
+            self._donate(sender, receiver)
+            self._message_for = receiver
+
+    def _donate(self, giver: Dispatcher, taker: Dispatcher) -> None:
+        if self._donation is not None and self._donation[1] is giver:
+            giver = self._donation[0]  # it has nothing of its own to give
+        self._donation = giver, taker
+
+    def _after_donation(self, chosen: Dispatcher | None) -> Dispatcher | None:
+        """Who runs where the scheduler has chosen: whom the chosen one gave its time to, while that has work."""
+        assert self._donation is not None
+        giver, taker = self._donation
+        if chosen is giver and taker.scheduled and taker.haswork:
+            return taker
+        self._donation = None
+        return chosen
+
+    def activate(self, now: int) -> None:
+        """The running dispatcher is entered at one of its entry points for faults."""
+        self.settle(now)
+        self._disturb_current(now)
+        self._owed.append(["kernel", self._activation_ps])
 
     def read_tsc(self, now: int) -> int:
         """The time-stamp counter, in ps; those of all cores agree, as on the dissertation's systems."""
@@ -186,6 +241,11 @@ class CpuDriver:
             self._wake = self._timeline.at(wanted, Priority.TIMER, self.core.number, self._on_wake)
             self._wake_at = wanted
 
+    @property
+    def now(self) -> int:
+        """Simulated time, ps."""
+        return self._timeline.now
+
     def runs(self, dispatcher: Dispatcher) -> bool:
         """Whether `dispatcher` executes user code here at this instant."""
         return self.current is dispatcher and not self._owed
@@ -200,6 +260,7 @@ class CpuDriver:
     def _on_wake(self, now: int) -> None:
         self._wake = None
         self.settle(now)
+        self._timer_woke = self.current is None
         self._finish_work(now)
         decision = self._next_decision(now)
         if decision is not None and decision <= now:
@@ -243,22 +304,42 @@ class CpuDriver:
         self.settle(now)
         task = self.scheduler.dispatch(self.clock.local(now))
         chosen = None if task is None else self.dispatchers[task.id]
-        if chosen is not self.current:
-            if self.current is not None:
+        if self._donation is not None:
+            chosen = self._after_donation(chosen)
+        before = self.current
+        if chosen is not before:
+            if before is not None:
                 self._leave(now)
             if chosen is not None:
+                if before is None:
+                    self._wake_up()
                 self.current = chosen
                 self.context_switches += 1
-                self._owed.append(["switch", self._switch_ps])
-                chosen.run_upcall()
+                if chosen is self._message_for:
+                    chosen.enter(now, Event.LMP)
+                else:
+                    self._owed.append(["switch", self._switch_ps])
+                    chosen.enter(now)
             self._log.record(self.core.number, now, None if chosen is None else chosen.domain.id)
+        elif chosen is not None and not chosen.state.running:  # it yielded, or blocked for no time
+            chosen.enter(now)
+        self._message_for = None
+        self._timer_woke = False
         self._finish_work(now)
         if self._dispatch_at != now:
             self.plan(now)
 
+    def _wake_up(self) -> None:
+        """The core was halted; what wakes it is an interrupt, and one of its own timer has to be paid yet."""
+        self.wakeups += 1
+        if self._timer_woke:
+            self._owed.append(["interrupt", self._interrupt_ps])
+
     def _leave(self, now: int) -> None:
         """The current dispatcher stops running."""
         self._disturb_current(now)
+        if self.current is not None:
+            self.current.preempted()
         self.current = None
 
     def _disturb_current(self, now: int) -> None:

@@ -40,6 +40,7 @@ class Domain:
         self.fault = ""  # why it trapped
         self.dispatchers: dict[int, Dispatcher] = {}  # by index; created ones only
         self.barriers: dict[str, Barrier] = {}
+        self.pages: set[int] = set()  # mapped in the address space that its dispatchers share
         self._ended = ended
         self._running = 0  # dispatchers started and not done
 

@@ -74,7 +74,7 @@ class Thread:
     def fault(self, what: str, now: int) -> None:
         """The thread did what it must not: it goes no further, and its domain traps."""
         self.work = ENDLESS
-        self.dispatcher.domain.trap(what, now)
+        self.dispatcher.trapped(what, now)
 
     def compute(self, work_ps: int, finish: Callable[[int], None]) -> None:
         """Spend `work_ps` of processor time, then call `finish`."""

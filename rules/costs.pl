@@ -33,6 +33,7 @@ default_cost(barrier_spin, 50, us, "dissertation 3.3.3: enough for 16 threads to
 default_cost(cache_line, 64, bytes, "dissertation 2.6.3: the x86 systems").
 default_cost(system_call, 2000, cycles, "Barrelfish notification study, 2010: invocation of a capability").
 default_cost(interrupt, 1000, cycles, "Barrelfish notification study, 2010: take and acknowledge, 500-1000").
+default_cost(activation, 2000, cycles, "Barrelfish notification study, 2010: upcall of a dispatcher").
 default_cost(poll, 2000, cycles, "Barrelfish waitset: cycles polled before a thread gives up").
 default_cost(inference, 18, ns, "measured: 1,000,000 inferences take 16-20 ms in SWI-Prolog 9.0.4").
 
