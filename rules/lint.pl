@@ -352,13 +352,23 @@ allowed(Goal) :-
 nearest(Name, Arity, Keys, Near) :-
     findall(Likeness-(Other/OtherArity),
             ( ( member(Other/OtherArity, Keys) ; sees(Other, OtherArity) ; common(Other, OtherArity) ),
-              isub(Name, Other, Similarity, [zero_to_one(true)]),
+              likeness(Name, Other, Similarity),
               Similarity > 0.75,
               ( OtherArity =:= Arity -> Bonus = 0.1 ; Bonus = 0 ),
               Likeness is Similarity + Bonus
             ),
             Found0),
     sort(1, @>=, Found0, [_-Near|_]).
+
+%   A slip of one letter counts as much in a short name as in a long one, which isub/4 does not see.
+
+likeness(Name, Other, Similarity) :-
+    isub(Name, Other, Similarity0, [zero_to_one(true)]),
+    (   Similarity0 < 0.8,
+        dwim_match(Name, Other)
+    ->  Similarity = 0.8
+    ;   Similarity = Similarity0
+    ).
 
 common(Name, Arity) :-
     member(Name/Arity,

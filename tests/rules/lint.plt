@@ -21,6 +21,8 @@ wrong("a(X) :- distance(X, 3).\n",
       [1-error-"no predicate distance/2; there is distance(a, b, latency)"]).
 wrong("a(X) :- b(X).\nb(X, X).\n",
       [1-error-"no predicate b/1; there is b/2"]).
+wrong("a(X) :- lod(0, X).\n",
+      [1-error-"no predicate lod/2; did you mean load/2?"]).
 wrong("a(X) :- nothing_like_it(X).\n",
       [1-error-"no predicate nothing_like_it/1; facts lists what there is"]).
 wrong("a(X) :-\n    core(X),\n    \\+ findal(Y, core(Y), _).\n",
