@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kernel.clock import LocalClock
+from kernel.clock import PS_PER_MS, LocalClock
 from kernel.dispatch_state import Event
 from kernel.errors import KernelError
 from kernel.hardware import Core, Hardware
@@ -68,6 +68,7 @@ class CpuDriver:
         self._switch_ps = hardware.cost_ps("context_switch", core.number)
         self._interrupt_ps = hardware.cost_ps("interrupt", core.number)
         self._system_call_ps = hardware.cost_ps("system_call", core.number)
+        self.timeslice_ps = round(hardware.cost("timeslice").value * PS_PER_MS)
         self._activation_ps = hardware.cost_ps("activation", core.number)
         self.tsc_read_ps = hardware.cost_ps("tsc_read", core.number)
 
@@ -157,13 +158,15 @@ class CpuDriver:
         else:
             self._donate(dispatcher, to)
 
-    def local_message(self, sender: Dispatcher, receiver: Dispatcher) -> None:
-        """The end of the system call LMP: a message was delivered to `receiver`, of which a thread is runnable now.
+    def local_message(self, sender: Dispatcher, woken: Thread) -> None:
+        """The end of the system call LMP: a message was delivered, and has woken a thread of its receiver.
 
         It is switched to at once, in the sender's time, if it can be entered; what that costs is part of
         what the message costs (dissertation §2.6.2). Else it finds the message when it next runs.
         """
+        receiver = woken.dispatcher
         if receiver is not sender and receiver.takes_messages and self.current is sender:
+            receiver.prefer(woken)
             self._enter()
             self._donate(sender, receiver)
             self._message_for = receiver
@@ -245,6 +248,10 @@ class CpuDriver:
     def now(self) -> int:
         """Simulated time, ps."""
         return self._timeline.now
+
+    def timeslice_end(self) -> int | None:
+        """When the scheduler decides anew, if nothing happens before; None: never."""
+        return self._next_decision(self.now)
 
     def runs(self, dispatcher: Dispatcher) -> bool:
         """Whether `dispatcher` executes user code here at this instant."""

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kernel import activation
+from kernel.activation import Activation
 from kernel.dispatch_state import (
     FAULTS_WHILE_DISABLED,
     NOT_RUNNING,
@@ -78,6 +80,11 @@ class Dispatcher:
     def haswork(self) -> bool:
         """Whether the CPU driver should consider this dispatcher eligible to run (table 2.3)."""
         return bool(self.run_queue or self._upcalls)
+
+    @property
+    def page(self) -> Activation:
+        """The page that its domain may read: what it is allocated, and whether it runs."""
+        return activation.page(self)
 
     @property
     def current_thread(self) -> Thread | None:
@@ -178,6 +185,11 @@ class Dispatcher:
         self.run_queue.rotate(-1)
         self.take(Event.PREEMPT_THREAD)
         self.take(Event.YIELD)
+
+    def prefer(self, thread: Thread) -> None:
+        """At LMP the thread that has the message is resumed, whoever's turn it is."""
+        self.run_queue.remove(thread)
+        self.run_queue.appendleft(thread)
 
     @property
     def takes_messages(self) -> bool:

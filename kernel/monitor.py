@@ -208,7 +208,7 @@ class Monitor:
         dispatcher = Dispatcher(domain, index, self.driver, self.kernel.next_task_id())
         environment = Environment(
             index, len(domain.placement.assignments), self.core,
-            self.kernel.hardware, domain.arguments, domain.barriers,
+            self.kernel.hardware, domain.arguments, domain.barriers, domain.dispatchers,
         )
         dispatcher.start(domain.program.main(environment))
         domain.dispatchers[index] = dispatcher

@@ -11,16 +11,18 @@ which passes only while the dispatcher is scheduled:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kernel import activation
 from kernel.barrier import Barrier
 from kernel.errors import KernelError
 from kernel.hardware import Hardware
 from kernel.threads import ENDLESS, Code, Operation, Thread
 
 if TYPE_CHECKING:
+    from kernel.dispatcher import Dispatcher
     from kernel.messaging.endpoint import Endpoint, Link
 
 
@@ -109,7 +111,8 @@ class Invoke(Operation):
 class Environment:
     """What a thread of a program knows: its place among the domain's dispatchers, the machine, arguments.
 
-    `shared` is the domain's: one dict for all its dispatchers, as they share an address space.
+    `shared` is the domain's: one dict for all its dispatchers, as they share an address space. So are
+    `dispatchers`, by rank, which are there as soon as they have been created.
     """
 
     rank: int
@@ -118,6 +121,12 @@ class Environment:
     hardware: Hardware
     arguments: tuple[str, ...]
     shared: dict[str, Barrier]
+    dispatchers: Mapping[int, Dispatcher] = field(default_factory=dict)
+
+    def activation(self, rank: int) -> activation.Activation | None:
+        """What the read-only page of that dispatcher of the domain says now; None before it is created."""
+        dispatcher = self.dispatchers.get(rank)
+        return None if dispatcher is None else activation.page(dispatcher)
 
     def barrier(self, name: str = "barrier") -> Barrier:
         """The domain's barrier of that name, for all its dispatchers."""

@@ -37,23 +37,30 @@ class Endpoint:
             thread.compute(self.poll_ps, lambda _: thread.block())
 
     def deliver(
-        self, message: object, receive_ps: int, now: int, taken: Callable[[int], None] = lambda _: None
-    ) -> None:
-        """A message has arrived; taking it costs the receiver `receive_ps`, and `taken` is told of it."""
+        self, message: object, receive_ps: int, now: int, taken: Callable[[int], None] = lambda _: None,
+        interrupts: bool = True,
+    ) -> Thread | None:
+        """A message has arrived; taking it costs the receiver `receive_ps`, and `taken` is told of it.
+
+        The result is the thread that was blocked and has it now. It was woken by an interrupt, unless
+        the message came from its own core, which the caller says by not `interrupts`.
+        """
         self._messages.append((message, receive_ps, taken))
         thread = self._waiter
         if thread is None or thread.state is ThreadState.EXITED:
-            return
+            return None
         self._waiter = None
         driver = thread.dispatcher.driver
         if thread.state is ThreadState.BLOCKED:
             self._hand_over(thread, now)
-            driver.interrupt(now)
+            if interrupts:
+                driver.interrupt(now)
             thread.unblock(now)
-        else:
-            driver.settle(now)
-            self._hand_over(thread, now)
-            driver.plan(now)
+            return thread
+        driver.settle(now)
+        self._hand_over(thread, now)
+        driver.plan(now)
+        return None
 
     def _hand_over(self, thread: Thread, now: int) -> None:
         message, receive_ps, taken = self._messages.popleft()

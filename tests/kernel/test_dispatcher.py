@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -34,8 +35,9 @@ from kernel.dispatch_state import (
 from kernel.dispatching import Install, MapPage, Raise, Touch, Yield, YieldTo, self_paging
 from kernel.domain import Domain
 from kernel.messaging.endpoint import Endpoint
+from kernel.messaging.lmp import LmpLink
 from kernel.multikernel import Multikernel
-from kernel.program import PROGRAMS, Compute, Environment, Loop, Program, Receive, Spend
+from kernel.program import PROGRAMS, Compute, Environment, Loop, Program, Receive, Send, Spend
 from kernel.threads import Code
 from skb.knowledge import KnowledgeBase
 
@@ -385,3 +387,112 @@ def test_yielding_to_another_core_is_refused(spawn: Callable[..., Domain]) -> No
         yield YieldTo(there)
 
     assert spawn(main).fault == "a dispatcher on core 1 cannot yield to one on core 2"
+
+
+# -- local messages --------------------------------------------------------------------------------
+
+
+def test_a_local_message_switches_to_who_waits_for_it(kernel: Multikernel, spawn: Callable[..., Domain]) -> None:
+    """The receiver has it one LMP latency after it was sent, whoever else there is, and the sender pays."""
+    request, reply = Endpoint(0), Endpoint(0)
+    times: list[int] = []
+
+    def server(_: Environment) -> Code:
+        while True:
+            yield Receive(request)
+            times.append(kernel.now)
+            yield Send(LmpLink(kernel.hardware, 1, reply), "reply")
+
+    def client(_: Environment) -> Code:
+        for _ in range(3):
+            yield Spend(PS_PER_MS)
+            times.append(kernel.now)
+            yield Send(LmpLink(kernel.hardware, 1, request), "request")
+            yield Receive(reply)
+            times.append(kernel.now)
+
+    kernel.spawn("cpu_bound", 1, cores=(1,))
+    spawn(server, run=False)
+    spawn(client)
+    one_way = kernel.hardware.cost_ps("lmp", 1)
+    sent, there, back = times[0::3], times[1::3], times[2::3]
+    assert [b - a for a, b in zip(sent, there, strict=True)] == [one_way] * 3
+    assert [b - a for a, b in zip(there, back, strict=True)] == [one_way] * 3
+
+
+def test_a_message_for_a_disabled_dispatcher_waits_until_it_is_enabled(
+    kernel: Multikernel, spawn: Callable[..., Domain]
+) -> None:
+    box = Endpoint(0)
+    got: list[tuple[object, bool]] = []
+
+    def handler(page: int) -> Code:
+        yield Spend(300 * PS_PER_MS)
+        yield MapPage(page)
+
+    def faulting(environment: Environment) -> Code:
+        yield Install("PageFault", handler)
+        yield Touch((1,))
+
+    def sender(_: Environment) -> Code:
+        while receiver.dispatchers[0].state.name != "preempted at PageFault":
+            yield Compute(100_000)
+        yield Send(LmpLink(kernel.hardware, 1, box), "hello")
+        got.append(("sent", bool(receiver.pages)))
+
+    def waiting(_: Environment) -> Code:
+        got.append(((yield Receive(box)), bool(receiver.pages)))
+
+    receiver = spawn(faulting, run=False)
+    dispatcher = receiver.dispatchers[0]
+    dispatcher.start(waiting(Environment(0, 1, 1, kernel.hardware, (), {})))
+    spawn(sender)
+    assert got == [("sent", False), ("hello", True)]
+
+
+# -- the page --------------------------------------------------------------------------------------
+
+
+def test_the_page_says_what_a_dispatcher_is_allocated(kernel: Multikernel) -> None:
+    """§3.5.2: scheduling period and allocated time, as the core's scheduler has it."""
+    gang = kernel.spawn("cpu_bound", 2, cores=(1, 2), manifest="H 20 80 40 0\n")
+    first = kernel.spawn("cpu_bound", 1, cores=(1,))
+    second = kernel.spawn("cpu_bound", 1, cores=(1,), manifest="B 2\n")
+    page = gang.dispatchers[0].page
+    assert (page.core, page.period_ps, page.share) == (1, 80 * PS_PER_MS, Fraction(1, 4))
+    shares = [domain.dispatchers[0].page.share for domain in (first, second)]
+    assert shares == [Fraction(1, 4), Fraction(1, 2)]
+    before = [kernel.status(domain).cpu_time_ps for domain in (first, second)]
+    kernel.run(20 * PS_PER_S)
+    after = [kernel.status(domain).cpu_time_ps for domain in (first, second)]
+    got = [(b - a) / (20 * PS_PER_S) for a, b in zip(before, after, strict=True)]
+    assert got == pytest.approx([float(share) for share in shares], abs=0.01)
+
+
+def test_a_peer_can_tell_from_the_page_who_runs_and_until_when(kernel: Multikernel) -> None:
+    one, other = (kernel.spawn("cpu_bound", 1, cores=(1,)).dispatchers[0] for _ in range(2))
+    kernel.run(PS_PER_S)
+    seen = one.deallocations
+    for _ in range(40):
+        pages = one.page, other.page
+        assert [page.running for page in pages].count(True) == 1
+        running = pages[0] if pages[0].running else pages[1]
+        idle = pages[1] if pages[0].running else pages[0]
+        assert idle.timeslice_start_ps is idle.timeslice_end_ps is None
+        start, end = running.timeslice_start_ps, running.timeslice_end_ps
+        assert start is not None
+        assert end is not None
+        assert start <= kernel.now <= end
+        kernel.run(end - kernel.now + 1)
+        assert not (one if pages[0].running else other).page.running
+    assert one.deallocations == seen + 20
+    with pytest.raises(AttributeError):
+        one.page.deallocations = 0  # type: ignore[misc]
+
+
+def test_the_page_of_a_dispatcher_that_is_gone_says_so(kernel: Multikernel) -> None:
+    domain = kernel.spawn("cpu_bound", 1, cores=(1,))
+    kernel.kill(domain.id)
+    page = domain.dispatchers[0].page
+    assert not page.running
+    assert page.share == 0

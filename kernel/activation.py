@@ -1,0 +1,70 @@
+"""Scheduler activations: what a core's scheduler tells the programs on it (dissertation §3.5.2).
+
+Each dispatcher has a page that its CPU driver writes and its domain reads: what the dispatcher is allocated, when
+its timeslice began and ends, and how often the core was taken away from it. As the page is in memory that a domain
+shares, its other dispatchers read it as well: a language runtime tells from it whether a peer runs, and takes
+over its work when it does not (§2.5.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from kernel.admission import CAPACITY
+from kernel.rbed import BestEffort, Hard, Soft, Task
+
+if TYPE_CHECKING:
+    from kernel.dispatcher import Dispatcher
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """A dispatcher's page as it reads at one instant; times in ps.
+
+    In each `period_ps` it gets the `share` of its core: as granted to real time; for best effort, its part by
+    weight of what real time leaves, over a turn of everybody who can run. Its timeslice began at
+    `timeslice_start_ps` and is over by `timeslice_end_ps`, both None while it does not run.
+    """
+
+    core: int
+    running: bool
+    period_ps: int
+    share: Fraction
+    timeslice_start_ps: int | None
+    timeslice_end_ps: int | None
+    deallocations: int
+
+
+def page(dispatcher: Dispatcher) -> Activation:
+    """The page of `dispatcher`, now. Of one that is gone nothing is left but the count."""
+    driver = dispatcher.driver
+    if not dispatcher.scheduled:
+        return Activation(dispatcher.core, False, 0, Fraction(0), None, None, dispatcher.deallocations)
+    tasks = [each.task for each in driver.dispatchers.values()]
+    period, share = _allocation(dispatcher.task, tasks, driver.timeslice_ps)
+    running = driver.current is dispatcher
+    return Activation(
+        dispatcher.core, running, period, share,
+        dispatcher.dispatched_ps if running else None,
+        driver.timeslice_end() if running else None,
+        dispatcher.deallocations,
+    )
+
+
+def _allocation(task: Task, tasks: list[Task], timeslice_ps: int) -> tuple[int, Fraction]:
+    match task.parameters:
+        case Hard(wcet=wcet, period=period) | Soft(wcet=wcet, period=period):
+            return period, Fraction(wcet, period)
+        case BestEffort(weight):
+            taken = sum(
+                (Fraction(each.wcet, each.period) for each in tasks if not isinstance(each.parameters, BestEffort)),
+                Fraction(0),
+            )
+            weights = [
+                each.parameters.weight for each in tasks
+                if isinstance(each.parameters, BestEffort) and (each.runnable or each is task)
+            ]
+            left = max(1 - taken, 1 - CAPACITY)  # soft real time gives way to best effort's reserve
+            return timeslice_ps * len(weights), left * weight / sum(weights)
