@@ -10,6 +10,7 @@
 :- use_module(load).
 :- use_module(policy).
 :- use_module(requests).
+:- use_module(eligibility).
 :- use_module(refusal).
 
 /** <module> Choosing cores for the dispatchers of a domain
@@ -38,11 +39,7 @@ choose(Cores, Requests, Policy, Choices) :-
 
 candidate_cores(any, Cores) :-
     !,
-    findall(Core, core(Core), Cores),
-    (   Cores == []
-    ->  refuse("there are no cores; load a machine", [])
-    ;   true
-    ).
+    eligible_cores(Cores).
 candidate_cores(Cores, Cores) :-
     (   Cores == []
     ->  refuse("an empty list of cores", [])
@@ -51,7 +48,7 @@ candidate_cores(Cores, Cores) :-
     ->  findall(Known, core(Known), All),
         ranges_text(All, AllText),
         refuse("no core ~w; cores are ~w", [Core, AllText])
-    ;   true
+    ;   must_be_eligible(Cores)
     ).
 
 choose(any, Candidates, Requests, Policy, Choices) :-

@@ -2,6 +2,9 @@
 :- module(placement,
           [ place/5,                    % +Domain, +Dispatchers, +Cores, +Manifest, -Placement
             request/7,                  % +Policy, +Domain, +Dispatchers, +Cores, +Text, +Coordinator, -Answer
+            request/8,                  % +Policy, +Domain, +Dispatchers, +Cores, +Image, +Text, +Coordinator, -Answer
+            span/4,                     % +Policy, +Domain, +Cores, -Answer
+            granted_phases/3,           % +Domain, +Dispatcher, -Phases
             release/1,                  % +Domain
             change_phase/2,             % +Domain, +Phase
             explain/2,                  % +Domain, -Reasons
@@ -20,6 +23,7 @@
 :- use_module(policy).
 :- use_module(requests).
 :- use_module(choosing).
+:- use_module(eligibility).
 :- use_module(refusal).
 
 /** <module> The placement controller
@@ -82,6 +86,46 @@ request(Policy, Domain, Dispatchers, Cores, Text, Coordinator, answer(Manifest, 
                   ;   submit(Coordinator, Text, Manifest)
                   ),
                   place(Domain, Dispatchers, Cores, Manifest, Placement)
+                )),
+    statistics(inferences, After),
+    Inferences is After - Before.
+
+%!  request(+Policy, +Domain, +Dispatchers, +Cores, +Image, +Text, +Coordinator, -Answer) is det.
+%
+%   As request/7, for a program that is built for some instruction sets only (eligibility.pl).
+
+request(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer) :-
+    atomically(( with_image(Image, request(Policy, Domain, Dispatchers, Cores, Text, Coordinator, Answer)),
+                  (   Image == any
+                  ->  true
+                  ;   load_facts(placement, [built_for(Domain, Image)])
+                  )
+                )).
+
+%!  span(+Policy, +Domain, +Cores, -Answer) is det.
+%
+%   Domain, which runs, gets one dispatcher more: on the first of Cores, or where the Policy says if Cores is
+%   `any`. It has not joined the domain's manifest, so it is best effort of weight 1 in every phase. Answer is
+%   answer(Inferences, assignment(Dispatcher, Core, Phases)).
+%
+%   @error placement_error(Text)
+
+span(Policy, Domain, Cores, answer(Inferences, Assignment)) :-
+    prepare_topology,
+    statistics(inferences, Before),
+    atomically(( use_policy(Policy),
+                  findall(Each, facts:allocation(Domain, Each, _), Dispatchers),
+                  (   Dispatchers == []
+                  ->  refuse("domain ~w is not placed", [Domain])
+                  ;   max_list(Dispatchers, Last),
+                      Dispatcher is Last + 1
+                  ),
+                  findall(best_effort(1), facts:granted(Domain, 0, _, _, _), Phases),
+                  Request = request(Dispatcher, main, Phases),
+                  image_of(Domain, Image),
+                  with_image(Image, choose(Cores, [Request], Policy, [Choice])),
+                  state_choice(Domain, Request, Choice),
+                  assignment(Domain, Choice, Assignment)
                 )),
     statistics(inferences, After),
     Inferences is After - Before.
@@ -169,6 +213,10 @@ state_choice(Domain, request(Dispatcher, _, Phases), choice(Dispatcher, Core, Po
 
 assignment(Domain, choice(Dispatcher, Core, _, _, _, _), assignment(Dispatcher, Core, Phases)) :-
     granted_phases(Domain, Dispatcher, Phases).
+
+%!  granted_phases(+Domain, +Dispatcher, -Phases) is det.
+%
+%   The parameters granted to a dispatcher, by phase.
 
 granted_phases(Domain, Dispatcher, Phases) :-
     findall(Phase-Parameters, facts:granted(Domain, Dispatcher, Phase, Parameters, _), Pairs0),
@@ -268,6 +316,7 @@ release(Domain) :-
                           [ allocation(Domain, _, _),
                             granted(Domain, _, _, _, _),
                             considered(Domain, _, _, _, _, _, _),
+                            built_for(Domain, _),
                             domain_manifest(Domain, _),
                             domain_phase(Domain, _)
                           ]),
@@ -322,6 +371,7 @@ rehearse(Policy) :-
                request(Policy, 1, 2, any, none, 0, _),
                request(Policy, 2, 2, any, "B 1\nG 1.5 10 5 80 # gang\nH 3 10 8 auto\nS 1 10\n", 0, _),
                change_phase(2, 1),
+               span(Policy, 2, any, _),
                release(2)
              )),
     catch(snapshot(( rehearsal_machine,

@@ -2,6 +2,7 @@
 :- module(refusal,
           [ refuse/2,                   % +Format, +Arguments
             shortfall_text/4,           % +Core, +Demands, +Shortfall, -Text
+            percent/2,                  % +Share, -Text
             ranges_text/2               % +Numbers, -Text
           ]).
 :- use_module(library(lists)).
@@ -85,6 +86,8 @@ takers_text(Demands, Text) :-
 atomics_to_string(Parts, Text) :-
     atomic_list_concat(Parts, Atom),
     atom_string(Atom, Text).
+
+%!  percent(+Share, -Text) is det.
 
 percent(Share, Text) :-
     Percent is float(100 * Share),

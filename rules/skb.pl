@@ -10,11 +10,13 @@ loaded into modules of their own, which import from this one.
 :- use_module(apriori, []).
 :- use_module(proof, []).
 :- use_module(units, []).
+:- use_module(vacating, []).
 :- reexport(vocabulary, [declared/6]).
 :- reexport(store, [fact_source/2]).
 :- reexport(disagreement, [contradiction/4]).
 :- reexport(consistency, [finding/3]).
 :- reexport(topology).
+:- reexport(eligibility, [isa_of/2, on_line/1]).
 :- reexport(distance).
 :- reexport(routes).
 :- reexport(memory).

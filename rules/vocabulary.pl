@@ -330,6 +330,8 @@ fact(voltage_domain, [core:core, domain:label(id)], [core], [a_priori],
      "the cores of a domain change their voltage together").
 fact(device_core, [address:addr, core:core], none, [a_priori],
      "the core is on the card that is that PCI function").
+fact(cpu_isa, [core:core, isa:atom], [core], [a_priori],
+     "the core executes that instruction set, whatever its architecture is called").
 fact(cache_share, [a:core, b:core, level:level], none, [a_priori],
      "two cores share a cache of that level").
 fact(cost, [name:atom, value:number, unit:oneof([ns, us, ms, s, cycles, bytes]), source:text], [name], [a_priori],
@@ -358,6 +360,10 @@ fact(domain_manifest, [domain:id, manifest:id], [domain], [placement],
      "the domain runs by that manifest").
 fact(domain_phase, [domain:id, phase:id], [domain], [placement],
      "the phase that the domain is in").
+fact(built_for, [domain:id, isas:term], [domain], [placement],
+     "the domain's image is built for a list of instruction sets only").
+fact(offline, [core:core], [core], [placement],
+     "the core was taken off line: nothing is placed there").
 fact(considered,
      [domain:id, dispatcher:id, policy:atom, core:core, cost:number, alternatives:term, forbidden:term],
      [domain, dispatcher], [placement],
@@ -383,6 +389,10 @@ derived(sibling, [a:core, b:core], nondet,
         "A and B are hardware threads of one physical core").
 derived(core_type, [core:core, kind:atom], nondet,
         "Core is of that kind; uniform where the machine tells no kinds apart").
+derived(isa_of, [core:core, isa:atom], nondet,
+        "Core executes the instruction set Isa").
+derived(on_line, [core:core], nondet,
+        "Core has not been taken off line since the machine booted").
 derived(clock_hz, [core:core, clock:hertz], nondet,
         "cycles of Core are counted at that clock").
 derived(shares_cache, [a:core, b:core, level:level], nondet,

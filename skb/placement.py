@@ -86,6 +86,16 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """A dispatcher of a running domain that is to go to another core; its parameters, by phase, stay."""
+
+    domain: int
+    dispatcher: int
+    core: int
+    phases: tuple[Parameters, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A placement policy and what it says of itself."""
 
@@ -131,21 +141,23 @@ class PlacementController:
 
     def place(
         self, domain: int, dispatchers: int, *, cores: Sequence[int] = (), manifest: str | None = None,
-        manifest_name: str = "manifest", coordinator: int = 0,
+        manifest_name: str = "manifest", coordinator: int = 0, built_for: Sequence[str] = (),
     ) -> Placement:
         """Place `domain`; without a manifest it has the single phase BestEffort(1).
 
         `cores` says where: dispatcher i on the i-th, from the start again where there are fewer. `manifest`
-        is text, called `manifest_name` in errors and numbered after the core `coordinator`. PlacementError
-        where it cannot be done; then nothing has changed.
+        is text, called `manifest_name` in errors and numbered after the core `coordinator`. `built_for` are
+        the instruction sets that the domain's image is built for, if not for all. PlacementError where it
+        cannot be done; then nothing has changed.
         """
         bind: dict[str, Term] = {
             "Policy": self.policy, "Domain": domain, "N": dispatchers,
             "Cores": tuple(cores) if cores else "any",
+            "Image": tuple(built_for) if built_for else "any",
             "Text": "none" if manifest is None else Text(manifest), "Coordinator": coordinator,
         }
         found = self._decide(
-            "placement:request(Policy, Domain, N, Cores, Text, Coordinator, Answer)", bind, manifest_name
+            "placement:request(Policy, Domain, N, Cores, Image, Text, Coordinator, Answer)", bind, manifest_name
         )
         number, inferences, decision = found["Answer"].args
         policy, cost, assignments, changes = decision.args
@@ -156,6 +168,32 @@ class PlacementController:
             policy, cost, inferences,
             tuple((*c.args[:3], _phases(c.args[3])) for c in changes),
         )
+
+    def span(self, domain: int, cores: Sequence[int] = ()) -> tuple[Assignment, int]:
+        """Place one more dispatcher of a domain that runs: on the first of `cores`, or where the policy says.
+
+        It is best effort, and numbered after the others. The result is its place, and what inferences finding it
+        took. PlacementError where it cannot be done.
+        """
+        bind: dict[str, Term] = {
+            "Policy": self.policy, "Domain": domain, "Cores": tuple(cores) if cores else "any",
+        }
+        found = self._decide("placement:span(Policy, Domain, Cores, Answer)", bind)
+        inferences, assignment = found["Answer"].args
+        return Assignment(assignment.args[0], assignment.args[1], _phases(assignment.args[2])), inferences
+
+    def vacate(self, core: int) -> tuple[Move, ...]:
+        """Take a core off line: nothing is placed there any more, and these dispatchers are placed elsewhere now.
+
+        PlacementError where somebody has to stay there; then nothing has changed.
+        """
+        found = self._decide("vacating:vacate(Core, Moves)", {"Core": core})
+        moves = (move.args for move in found["Moves"])
+        return tuple(Move(domain, index, to, _phases(phases)) for domain, index, to, phases in moves)
+
+    def restore(self, core: int) -> None:
+        """The core is on line again."""
+        self._decide("vacating:restore(Core)", {"Core": core})
 
     def release(self, domain: int) -> None:
         """The domain is gone: its cores and its manifest are free. No harm if it was placed nowhere."""
