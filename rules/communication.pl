@@ -118,10 +118,11 @@ least_layout(Traffic, Cores0, Steps, plan(Layout, Cost, Bound, Found)) :-
 quick_layout(Traffic, Dispatchers0, Cores0, Layout, Shares) :-
     ( Traffic == evenly -> true ; must_be_traffic(Traffic) ),
     sort(Dispatchers0, Dispatchers),
-    sort(Cores0, Cores),
+    sort(Cores0, Cores1),
     length(Dispatchers, N),
-    (   ( Traffic == [] ; N > 1024 )
-    ->  nobody_talks(Dispatchers, Cores, Cores, Layout),    % more than 1,024 are not searched
+    neighbourhood(Cores1, N, Cores),
+    (   ( Traffic == [] ; N > 256 )
+    ->  nobody_talks(Dispatchers, Cores, Cores, Layout),    % more than 256 are not searched
         findall(Dispatcher-0.0, member(Dispatcher, Dispatchers), Shares)
     ;   posed(Traffic, Dispatchers, Cores, Problem, Scale, Slots),
         length(Cores, Count),
@@ -132,6 +133,35 @@ quick_layout(Traffic, Dispatchers0, Cores0, Layout, Shares) :-
                 ( nth1(I, Dispatchers, Dispatcher), cost_at(Problem, Place, I, Twice), Share is Twice / 2000.0 / Scale ),
                 Shares)
     ).
+
+%   neighbourhood(+Cores, +N, -Near): of very many Cores those around one of them, enough for N dispatchers to have a
+%   choice: around that one, of eight tried, from which the N nearest are reached soonest.
+
+neighbourhood(Cores, N, Near) :-
+    length(Cores, Count),
+    Kept is max(256, N + N // 4),
+    (   Count =< Kept
+    ->  Near = Cores
+    ;   Step is Count // 8,
+        findall(Spread-Around,
+                ( between(0, 7, I), Index is I * Step, nth0(Index, Cores, Center),
+                  around(Center, Cores, N, Kept, Spread, Around)
+                ),
+                Found),
+        keysort(Found, [_-Near0|_]),
+        sort(Near0, Near)
+    ).
+
+around(Center, Cores, N, Kept, Spread, Around) :-
+    findall(Ns-Core,
+            ( member(Core, Cores), ( Core == Center -> Ns = 0.0 ; distance_ns(Center, Core, Ns) -> true ) ),
+            Reached0),
+    keysort(Reached0, Reached),
+    length(Nearest, Kept),
+    append(Nearest, _, Reached),
+    pairs_values(Nearest, Around),
+    findall(Ns, ( nth1(I, Nearest, Ns-_), I =< N ), First),
+    sum_list(First, Spread).
 
 nobody_talks([], _, _, []).
 nobody_talks([Dispatcher|Dispatchers], [], Cores, Layout) :-

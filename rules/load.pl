@@ -36,7 +36,8 @@ dispatcher placed, and are looked up, not computed.
        beside/2,                        % Core, sum of the loads of its siblings, if not 0
        peers_on/2,                      % Core, Count of dispatchers placed in this decision
        peers_on_package/2,              % Package, Count of them
-       spread_of/2,                     % Package, mean hops to them
+       hops_to_peers/2,                 % Package, hops from it to each of them, summed
+       peers_placed/1,                  % Count of them on any core
        quiet/2.                         % Package, mean load of its cores
 
 %!  load(?Core, ?Load) is nondet.
@@ -188,20 +189,19 @@ package_peers(Core, Count) :-
 
 spread(_, Core, Hops) :-
     package_of(Core, Package),
-    (   spread_of(Package, Known)
-    ->  Hops = Known
+    (   hops_to_peers(Package, Known)
+    ->  Sum = Known
     ;   aggregate_all(sum(Count * Each),
                       ( peers_on_package(Other, Count), package_hops(Package, Other, Each) ),
                       Sum),
-        aggregate_all(sum(Count), peers_on_package(_, Count), Total),
-        (   Total =:= 0
-        ->  Hops = 0.0
-        ;   Hops is float(Sum / Total)
-        ),
         (   deciding
-        ->  assertz(spread_of(Package, Hops))
+        ->  assertz(hops_to_peers(Package, Sum))
         ;   true
         )
+    ),
+    (   peers_placed(Placed)
+    ->  Hops is float(Sum / Placed)
+    ;   Hops = 0.0
     ).
 
 %!  begin_loads is det.
@@ -226,7 +226,8 @@ end_loads :-
     retractall(beside(_, _)),
     retractall(peers_on(_, _)),
     retractall(peers_on_package(_, _)),
-    retractall(spread_of(_, _)),
+    retractall(hops_to_peers(_, _)),
+    retractall(peers_placed(_)),
     retractall(quiet(_, _)).
 
 %!  load_added(+Dispatcher, +Core, +Phases) is det.
@@ -245,11 +246,14 @@ load_added(_, Core, Phases) :-
     set_load(Core, Share, Weight),
     count_one(peers_on(Core, _)),
     (   package_of(Core, Package)
-    ->  count_one(peers_on_package(Package, _)),
-        retractall(quiet(Package, _))
+    ->  ( retract(peers_placed(Placed0)) -> Placed is Placed0 + 1 ; Placed = 1 ),
+        assertz(peers_placed(Placed)),
+        count_one(peers_on_package(Package, _)),
+        retractall(quiet(Package, _)),
+        forall(( retract(hops_to_peers(Other, Sum0)), package_hops(Other, Package, Each) ),
+               ( Sum is Sum0 + Each, assertz(hops_to_peers(Other, Sum)) ))
     ;   true
-    ),
-    retractall(spread_of(_, _)).
+    ).
 
 count_one(Counter) :-
     Counter =.. [Name, Of, _],
