@@ -213,7 +213,7 @@ string_json(Text) :-
 %   -- errors in words
 
 error_text(error(bridge_limit(inferences, N), _), limit, Text) :- !,
-    format(string(Text), "stopped after ~D inferences; ask for less, or raise the limit", [N]).
+    format(string(Text), "stopped after ~D inferences; ask for less", [N]).
 error_text(error(bridge_more_goals, _), syntax, "syntax error: one goal at a time") :- !.
 error_text(error(bridge_no_goal, _), syntax, "syntax error: expected a goal, found a variable or nothing") :- !.
 error_text(error(syntax_error(What), Context), syntax, Text) :- !,
