@@ -93,6 +93,12 @@ class Barrier:
             return self.rounds
         return self.rounds + self._position(now - self._carried_since)[0]
 
+    def moved(self, thread: Thread, before_hz: int, after_hz: int) -> None:
+        """`thread` is on another core now, perhaps of another clock; rounds are not what they were."""
+        self._rounds.clear()
+        if thread in self._compute_ps:
+            self._compute_ps[thread] = self._compute_ps[thread] * before_hz // after_hz
+
     def _enrol(self, thread: Thread) -> None:
         if thread.barrier is not self:
             if len(self._members) == self.parties:

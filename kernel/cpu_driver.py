@@ -63,6 +63,7 @@ class CpuDriver:
         self._held_until = timeline.now
         self._donation: tuple[Dispatcher, Dispatcher] | None = None  # whose time it is, and who has it
         self._message_for: Dispatcher | None = None  # is to be entered at LMP by the dispatch that is due
+        self.online = True
         self._timer_woke = False  # the core was halted until its timer fired
         self.wakeups = 0  # how often the core was halted and woke
         self._switch_ps = hardware.cost_ps("context_switch", core.number)
@@ -99,9 +100,33 @@ class CpuDriver:
         self.scheduler.remove(dispatcher.task, self.clock.local(now))
         del self.dispatchers[dispatcher.task.id]
 
+    def take_off(self, dispatcher: Dispatcher) -> None:
+        """The dispatcher goes to another core, as it is."""
+        now = self._enter()
+        if self.current is dispatcher:
+            self._leave(now)
+        self.scheduler.remove(dispatcher.task, self.clock.local(now))
+        del self.dispatchers[dispatcher.task.id]
+
+    def stop(self) -> None:
+        """The core goes off line: nothing runs here, and nothing reaches it, until `start`."""
+        now = self._enter()
+        self.online = False
+        for dispatcher in self.dispatchers.values():
+            self.scheduler.block(dispatcher.task, self.clock.local(now))
+
+    def start(self, now: int) -> None:
+        """The interrupt that starts the core has arrived: its timer counts from 0, and what has work runs."""
+        self.online = True
+        self.interrupt(now)
+        self.reset_timer(0)
+        for dispatcher in self.dispatchers.values():
+            if dispatcher.haswork:
+                self.scheduler.unblock(dispatcher.task, self.clock.local(now))
+
     def work_arrived(self, dispatcher: Dispatcher, now: int) -> None:
         """A thread of the dispatcher became runnable."""
-        if dispatcher.scheduled:
+        if dispatcher.scheduled and self.online:
             self._enter()
             self.scheduler.unblock(dispatcher.task, self.clock.local(now))
 
@@ -116,13 +141,15 @@ class CpuDriver:
 
         def arrive(now: int) -> None:
             if thread.state is ThreadState.BLOCKED:
-                self.interrupt(now)
+                thread.dispatcher.driver.interrupt(now)  # where it is now: it may have been moved
                 thread.unblock(now)
 
         self._timeline.at(when, Priority.MESSAGE, self.core.number, arrive)
 
     def interrupt(self, now: int) -> None:
-        """Take an interrupt: what runs here is held up for what it costs."""
+        """Take an interrupt: what runs here is held up for what it costs. A core that is off line takes none."""
+        if not self.online:
+            return
         self.settle(now)
         self._disturb_current(now)
         self._owed.append(["interrupt", self._interrupt_ps])
@@ -243,6 +270,11 @@ class CpuDriver:
         if wanted is not None:
             self._wake = self._timeline.at(wanted, Priority.TIMER, self.core.number, self._on_wake)
             self._wake_at = wanted
+
+    @property
+    def state(self) -> str:
+        """`running`, `halted` while there is nothing to run, or `off line`."""
+        return "off line" if not self.online else "halted" if self.current is None else "running"
 
     @property
     def now(self) -> int:

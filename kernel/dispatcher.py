@@ -196,6 +196,19 @@ class Dispatcher:
         """Whether a local message may enter it: it does not run, and was enabled when it last did."""
         return self.state is NOT_RUNNING
 
+    def move_to(self, driver: CpuDriver) -> None:
+        """It was taken off its core, and goes on where `driver` is, in so many cycles as it had to go."""
+        before, after = self.driver.core.clock_hz, driver.core.clock_hz
+        self.driver = driver
+        for thread in (*self.threads, *(upcall.thread for upcall in self._upcalls)):
+            if thread.barrier is not None:
+                thread.barrier.moved(thread, before, after)
+            if thread.work < ENDLESS:
+                thread.work = thread.work * before // after
+            thread.loop_iteration_ps = thread.loop_iteration_ps * before // after
+        self.looped_ps = self.looped_ps * before // after
+        self.looped_iteration_ps = self.looped_iteration_ps * before // after
+
     def end(self) -> None:
         """It is no more: its threads and handlers go no further."""
         self.take(Event.REMOVE)

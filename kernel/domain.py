@@ -7,12 +7,13 @@ barriers live. What the planners need to know of it came with its placement.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 
 from kernel.barrier import Barrier
 from kernel.dispatcher import Dispatcher
 from kernel.program import Program
-from skb.placement import Placement
+from skb.placement import Assignment, Placement
 
 
 class DomainState(Enum):
@@ -62,6 +63,12 @@ class Domain:
     def gone(self) -> bool:
         """Whether no CPU driver knows a dispatcher of this domain any more."""
         return not any(dispatcher.scheduled for dispatcher in self.dispatchers.values())
+
+    def placed(self, assignment: Assignment) -> None:
+        """A dispatcher has another place or other parameters; or there is one more, numbered next."""
+        assignments = list(self.placement.assignments)
+        assignments[assignment.dispatcher : assignment.dispatcher + 1] = [assignment]
+        self.placement = replace(self.placement, assignments=tuple(assignments), changed=())
 
     def progress(self, now: int) -> int:
         """What the program counts: rounds of its barriers, or iterations of all its threads."""

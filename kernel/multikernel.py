@@ -20,12 +20,13 @@ from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain, DomainState
 from kernel.errors import KernelError
 from kernel.hardware import Hardware
-from kernel.monitor import KillDomain, Monitor
+from kernel.hotplug import BringCoreOnline, HotPlug, MoveDispatcher, TakeCoreOffline
+from kernel.monitor import KillDomain, Monitor, SpawnDomain
 from kernel.planner import ChangePhase, Planner
 from kernel.program import Program
 from kernel.programs import PROGRAMS
 from kernel.rbed import BestEffort, Rbed
-from kernel.services.knowledge import SKB, KnowledgeService, Place
+from kernel.services.knowledge import SKB, Decided, KnowledgeService
 from kernel.threads import Code
 from kernel.timeline import Priority, Timeline
 from kernel.trace import ScheduleLog, Slice
@@ -68,6 +69,8 @@ class CoreStatus:
     interrupt_ps: int
     idle_ps: int
     context_switches: int
+    wakeups: int
+    state: str
 
 
 class Multikernel:
@@ -86,6 +89,7 @@ class Multikernel:
         self._domains: dict[int, Domain] = {}
         self._task_ids = itertools.count(1)
         self._answers: dict[int, list[str]] = {}
+        self._core_changes: dict[int, bool] = {}  # cores that have answered, and whether they are on line
         chance = random.Random(seed)
         self.drivers = {
             number: CpuDriver(
@@ -100,6 +104,7 @@ class Multikernel:
         self.planners = {number: Planner(monitor) for number, monitor in self.monitors.items()}
         for monitor in self.monitors.values():
             ClockSynchronisation(monitor)
+            HotPlug(monitor)
         self.first_core = min(self.drivers)
         self.knowledge = KnowledgeService(
             kb, self.records, self.hardware, self.timeline, self.monitors[self.first_core]
@@ -120,7 +125,7 @@ class Multikernel:
         for driver in kernel.drivers.values():
             driver.settle(kernel.now)
             driver.account = Account()
-            driver.context_switches = 0
+            driver.context_switches = driver.wakeups = 0
         return kernel
 
     # -- what the shell asks for -------------------------------------------------------------------
@@ -165,12 +170,12 @@ class Multikernel:
             raise KernelError(f"'{name}' would be taken for a domain's number; give another --name")
         placement = self.controller.place(
             number, dispatchers, cores=cores, manifest=manifest, manifest_name=manifest_name,
-            coordinator=self.first_core,
+            coordinator=self.first_core, built_for=found.built_for,
         )
         domain = Domain(number, name, found, tuple(arguments), placement, self._ended)
         self._domains[number] = domain
         self._replan(placement)
-        self.knowledge.endpoint.deliver(Place(domain, placement.inferences), self._lmp_ps(), self.now)
+        self._decided(SpawnDomain(domain), placement.inferences)
         try:
             self._run_until(lambda: domain.state is not DomainState.STARTING, f"spawning {name}")
         except BaseException:
@@ -205,6 +210,34 @@ class Multikernel:
         refusals = self._answers.pop(number, [])
         if refusals:
             raise KernelError(f"{domain.name} stays in phase {domain.phase}: {refusals[0]}")
+
+    def take_offline(self, core: int) -> list[tuple[Domain, int]]:
+        """Take a core off line; returns when it has halted: the dispatchers that were moved, and to where.
+
+        KernelError or PlacementError, and nothing changed, where somebody has to stay there.
+        """
+        if core == self.first_core:
+            raise KernelError(f"core {core} stays on line: the SKB runs there")
+        for domain in self._domains.values():
+            if domain.state is DomainState.STARTING and core in domain.cores:
+                raise KernelError(f"core {core} stays on line: {domain.name} is being started there")
+        moves, inferences = self.controller.vacate(core)
+        requests = []
+        for move in moves:
+            domain = self._domains[move.domain]
+            domain.placed(Assignment(move.dispatcher, move.core, move.phases))
+            requests.append(MoveDispatcher(domain, move.dispatcher, move.core, move.phases, self.first_core))
+        self._core_changes.pop(core, None)
+        self._decided(TakeCoreOffline(core, tuple(requests)), inferences)
+        self._run_until(lambda: core in self._core_changes and self.drivers[core].state == "off line", f"core {core}")
+        return [(self._domains[move.domain], move.core) for move in moves]
+
+    def bring_online(self, core: int) -> None:
+        """Bring a core back; returns when its monitor runs and its timer is in step. PlacementError if it runs."""
+        self.controller.restore(core)
+        self._core_changes.pop(core, None)
+        self._post(self.first_core, BringCoreOnline(core))
+        self._run_until(lambda: core in self._core_changes, f"core {core}")
 
     def find(self, text: str) -> Domain:
         """The domain of that number, or the newest of that name, running ones first."""
@@ -251,7 +284,8 @@ class Multikernel:
             CoreStatus(
                 core.number, core.package, core.node, core.clock_hz,
                 driver.account.user, driver.account.kernel, driver.account.switch,
-                driver.account.interrupt, driver.account.idle, driver.context_switches,
+                driver.account.interrupt, driver.account.idle, driver.context_switches, driver.wakeups,
+                driver.state,
             )
             for driver in self.drivers.values()
             for core in (driver.core,)
@@ -272,6 +306,10 @@ class Multikernel:
             domain.phase = phase
             self.controller.phase_changed(domain.id, phase)
         self._answers[domain.id] = refusals
+
+    def core_changed(self, core: int, online: bool) -> None:
+        """A core's monitor has answered that it runs, or that it is about to halt."""
+        self._core_changes[core] = online
 
     def timers_answered(self, in_step: bool) -> None:
         """Timer synchronisation is over."""
@@ -299,17 +337,16 @@ class Multikernel:
         """Running domains whose allocation shrank for this one get their new parameters."""
         for number, index, core, phases in placement.changed:
             domain = self._domains[number]
-            assignments = list(domain.placement.assignments)
-            assignments[index] = Assignment(index, core, phases)
-            domain.placement = Placement(
-                number, domain.placement.manifest, tuple(assignments), domain.placement.policy,
-                domain.placement.cost, domain.placement.inferences, (),
-            )
+            domain.placed(Assignment(index, core, phases))
             self.planners[core].replan(domain, index, phases)
 
     def _post(self, core: int, message: object) -> None:
         """A request from the shell to the monitor of `core`, as a local message."""
         self.monitors[core].endpoint.deliver(message, self._lmp_ps(), self.now)
+
+    def _decided(self, message: object, inferences: int) -> None:
+        """The SKB has decided what `message` tells the monitor of its core to do."""
+        self.knowledge.endpoint.deliver(Decided(message, inferences), self._lmp_ps(), self.now)
 
     def _lmp_ps(self) -> int:
         return self.hardware.cost_ps("lmp", self.first_core)

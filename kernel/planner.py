@@ -90,6 +90,15 @@ class Planner:
                 parameters, _ = _submitted(phases[domain.phase])
                 self._driver.change(dispatcher, parameters)
 
+    def release(self, dispatcher: Dispatcher) -> None:
+        """The dispatcher leaves this core; others of its domain may stay."""
+        number = dispatcher.domain.id
+        left = [entry for entry in self._phases.get(number, []) if entry[0] is not dispatcher]
+        if left:
+            self._phases[number] = left
+        else:
+            self.forget(number)
+
     def forget(self, domain: int) -> None:
         """The domain is gone from this core."""
         self._phases.pop(domain, None)

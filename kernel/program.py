@@ -156,6 +156,7 @@ class Program:
     summary: str
     arguments: str
     main: Callable[[Environment], Code]
+    built_for: tuple[str, ...] = ()  # instruction sets (isa_of/2); none: it is built for whatever core it runs on
 
     def check(self, arguments: Sequence[str]) -> None:
         """Refuse arguments that the program does not take."""
@@ -168,12 +169,12 @@ PROGRAMS: dict[str, Program] = {}
 
 
 def program(
-    name: str, summary: str, arguments: str = ""
+    name: str, summary: str, arguments: str = "", built_for: tuple[str, ...] = ()
 ) -> Callable[[Callable[[Environment], Code]], Callable[[Environment], Code]]:
     """Register a program under `name`."""
 
     def register(main: Callable[[Environment], Code]) -> Callable[[Environment], Code]:
-        PROGRAMS[name] = Program(name, summary, arguments, main)
+        PROGRAMS[name] = Program(name, summary, arguments, main, built_for)
         return main
 
     return register

@@ -1,6 +1,6 @@
 :- encoding(utf8).
 :- module(vacating,
-          [ vacate/2,                   % +Core, -Moves
+          [ vacate/2,                   % +Core, -Answer
             restore/1                   % +Core
           ]).
 :- use_module(library(lists)).
@@ -21,16 +21,18 @@ Best-effort dispatchers can run anywhere: the policy in use finds other cores fo
 the core (real time), or was put there by its user, stays; then the core does too.
 */
 
-%!  vacate(+Core, -Moves) is det.
+%!  vacate(+Core, -Answer) is det.
 %
-%   Core is off line, and Moves is a list of move(Domain, Dispatcher, To, Phases), dispatchers that are
-%   placed elsewhere now. Refused, and nothing changed, where somebody has to stay.
+%   Core is off line, and Answer is answer(Inferences, Moves), Moves a list of
+%   move(Domain, Dispatcher, To, Phases): dispatchers that are placed elsewhere now. Refused, and nothing
+%   changed, where somebody has to stay.
 %
 %   @error placement_error(Text)
 
-vacate(Core, Moves) :-
+vacate(Core, answer(Inferences, Moves)) :-
     must_run(Core),
     prepare_topology,
+    statistics(inferences, Before),
     atomically(( must_be_movable(Core),
                   load_facts(placement, [offline(Core)]),
                   must_leave_one(Core),
@@ -39,7 +41,9 @@ vacate(Core, Moves) :-
                   group_pairs_by_key(Pairs, Groups),
                   maplist(move_domain, Groups, Moves0),
                   append(Moves0, Moves)
-                )).
+                )),
+    statistics(inferences, After),
+    Inferences is After - Before.
 
 must_run(Core) :-
     (   \+ core(Core)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skb.engine import LimitExceeded, RuleError, RulesRejected, SkbError
+from skb.engine import SECONDS, Cancelled, LimitExceeded, RuleError, RulesRejected, SkbError
 from skb.facts import Compound, Term, Text, to_prolog
 from skb.knowledge import KnowledgeBase
 from skb.machine import Machine
@@ -182,14 +182,17 @@ class PlacementController:
         inferences, assignment = found["Answer"].args
         return Assignment(assignment.args[0], assignment.args[1], _phases(assignment.args[2])), inferences
 
-    def vacate(self, core: int) -> tuple[Move, ...]:
+    def vacate(self, core: int) -> tuple[tuple[Move, ...], int]:
         """Take a core off line: nothing is placed there any more, and these dispatchers are placed elsewhere now.
 
+        The result is those, and what inferences it took.
         PlacementError where somebody has to stay there; then nothing has changed.
         """
-        found = self._decide("vacating:vacate(Core, Moves)", {"Core": core})
-        moves = (move.args for move in found["Moves"])
-        return tuple(Move(domain, index, to, _phases(phases)) for domain, index, to, phases in moves)
+        found = self._decide("vacating:vacate(Core, Answer)", {"Core": core})
+        inferences, answer = found["Answer"].args
+        moves = (move.args for move in answer)
+        moved = tuple(Move(domain, index, to, _phases(phases)) for domain, index, to, phases in moves)
+        return moved, inferences
 
     def restore(self, core: int) -> None:
         """The core is on line again."""
@@ -252,9 +255,9 @@ class PlacementController:
 
     def _decide(self, goal: str, bind: Mapping[str, Term], manifest_name: str = "manifest") -> dict[str, Any]:
         try:
-            found = self._kb.once(goal, bind, inferences=DECISION_INFERENCES)
-        except LimitExceeded:
-            raise
+            found = self._kb.once(goal, bind, inferences=DECISION_INFERENCES, seconds=SECONDS)
+        except (Cancelled, LimitExceeded) as error:
+            raise PlacementError(f"policy {self.policy}: {error}") from None
         except RuleError as error:
             where = f"{manifest_name}:" if error.kind == "manifest_error" else ""
             raise PlacementError(f"{where}{error}") from None

@@ -13,13 +13,12 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kernel.domain import Domain
 from kernel.errors import KernelError
 from kernel.hardware import Hardware
 from kernel.messaging.endpoint import Endpoint, Link
 from kernel.messaging.lmp import LmpLink
 from kernel.messaging.ump import channel
-from kernel.monitor import Monitor, SpawnDomain
+from kernel.monitor import Monitor
 from kernel.program import Receive, Send, Spend
 from kernel.threads import Code, Operation
 from kernel.timeline import Timeline
@@ -34,10 +33,10 @@ _ANSWERS = 1000
 """Answers that a reply carries at most."""
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """The placement of `domain` was decided; working it out takes `inferences`."""
+class Decided:
+    """A placement was decided; working it out takes `inferences`, then the monitor is told to carry it out."""
 
-    domain: Domain
+    message: object
     inferences: int
 
 
@@ -124,9 +123,9 @@ class KnowledgeService:
         to_monitor = LmpLink(self._hardware, self.core, self._monitor.endpoint)
         while True:
             message = yield Receive(self.endpoint)
-            if isinstance(message, Place):
+            if isinstance(message, Decided):
                 yield Spend(message.inferences * inference_ps)
-                yield Send(to_monitor, SpawnDomain(message.domain))
+                yield Send(to_monitor, message.message)
                 continue
             before = self._kb.engine.inferences
             reply, answer = self._answer(message)

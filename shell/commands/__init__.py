@@ -3,6 +3,7 @@
 from shell.commands import (
     bridges,
     comparing,
+    cores,
     cpus,
     domains,
     expectations,
@@ -24,6 +25,7 @@ from shell.commands import (
 __all__ = [
     "bridges",
     "comparing",
+    "cores",
     "cpus",
     "domains",
     "expectations",

@@ -15,7 +15,7 @@ from skb import topology
 from skb.topology import Cache, Topology
 
 
-@command("cpus", group="machine", summary="the cores: where they are, their clock, how busy they were; or the caches",
+@command("cpus", group="machine", summary="the cores: state, place, clock, how busy they were; or the caches",
          example="cpus --caches")
 @click.option("--caches", is_flag=True, help="the machine's caches in place of its cores")
 @click.argument("cores", required=False)
@@ -42,15 +42,17 @@ def _cpus(session: Session, here: Topology, chosen: tuple[int, ...]) -> Result:
         busy = 1 - core.idle_ps / whole if whole else 0.0
         where = [_shown(getattr(place, part)) for part in parts]
         caches = [":".join(str(place.caches.get(name, "-")) for name in names)] if names else []
-        rows.append((str(place.core), *where, *caches, f"{core.clock_hz / 1e9:.3f} GHz", f"{100 * busy:.2f} %",
-                     str(core.context_switches)))
-        each: dict[str, Any] = {"core": place.core} | {part: getattr(place, part) for part in parts}
+        rows.append((str(place.core), core.state, *where, *caches, f"{core.clock_hz / 1e9:.3f} GHz",
+                     f"{100 * busy:.2f} %", str(core.context_switches)))
+        each: dict[str, Any] = {"core": place.core, "state": core.state}
+        each |= {part: getattr(place, part) for part in parts}
         if names:
             each["caches"] = dict(place.caches)
         data.append({**each, "clock_hz": core.clock_hz, "utilisation": busy,
                      "context_switches": core.context_switches, "idle_ns": core.idle_ps // PS_PER_NS})
-    columns = ("core", *parts, *([":".join(names)] if names else []), "clock", "utilisation", "context switches")
-    return Result(data, Table(columns, rows, frozenset(columns) - {"kind"}))
+    shared = [":".join(names)] if names else []
+    columns = ("core", "state", *parts, *shared, "clock", "utilisation", "context switches")
+    return Result(data, Table(columns, rows, frozenset(columns) - {"kind", "state"}))
 
 
 def _told_parts(here: Topology) -> list[str]:

@@ -1,0 +1,186 @@
+"""Taking cores off line and bringing them back while domains run (dissertation §2.4.3, §2.5.4).
+
+The SKB says which dispatchers of the core go where (rules/vacating.pl). Then the monitors carry it out, by messages:
+the core's own takes each dispatcher off its CPU driver and hands it to the monitor of its new core; when the last
+has arrived, the core is told to halt, answers, and halts. Nothing reaches it then but the interrupt that starts
+it; messages to its monitor stay in their channels. A core that starts puts its timer in step with the others'
+by the TSC, as all do at boot (`kernel.clock_sync`), before it answers.
+
+A dispatcher moves as it is: its threads, what they are in the middle of (the same number of cycles, on a core
+of another clock), its barriers. What its program took from its environment, such as the number of its core, is
+what it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kernel.clock_sync import ResetTimer
+from kernel.dispatcher import Dispatcher
+from kernel.domain import Domain
+from kernel.monitor import Handling, Monitor
+from kernel.program import Invoke
+from kernel.timeline import Priority
+from skb.placement import Parameters
+
+_ALLOWANCE_SYSTEM_CALLS = 4
+"""A core that starts alone sets its timer so many system calls ahead, twice as many after each failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class MoveDispatcher:
+    """To the monitor of the core it is on: take dispatcher `index` of `domain` off, and hand it to core `to`."""
+
+    domain: Domain
+    index: int
+    to: int
+    phases: tuple[Parameters, ...]
+    coordinator: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeCoreOffline:
+    """To the coordinator: these moves, then the core halts."""
+
+    core: int
+    moves: tuple[MoveDispatcher, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptDispatcher:
+    """To the new core's monitor: the dispatcher is yours. The coordinator is told when it is scheduled."""
+
+    dispatcher: Dispatcher
+    move: MoveDispatcher
+    core: int
+
+
+@dataclass(frozen=True, slots=True)
+class DispatcherMoved:
+    """To the coordinator: a dispatcher has left `core` and is scheduled elsewhere."""
+
+    core: int
+
+
+@dataclass(frozen=True, slots=True)
+class HaltCore:
+    """To the core's monitor, when nobody else is left there."""
+
+    coordinator: int
+
+
+@dataclass(frozen=True, slots=True)
+class BringCoreOnline:
+    """To the coordinator: start the core."""
+
+    core: int
+
+
+@dataclass(frozen=True, slots=True)
+class CoreStarted:
+    """To the monitor of a core that has been started: put its timer in step, and answer."""
+
+    coordinator: int
+
+
+@dataclass(frozen=True, slots=True)
+class CoreChanged:
+    """To the coordinator: the core is on line now, or is about to halt."""
+
+    core: int
+    online: bool
+
+
+class HotPlug:
+    """The module of one monitor that stops and starts cores."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self._moving: dict[int, int] = {}  # at the coordinator, by core: dispatchers under way
+        monitor.handlers[TakeCoreOffline] = self._take_offline
+        monitor.handlers[MoveDispatcher] = self._move
+        monitor.handlers[AdoptDispatcher] = self._adopt
+        monitor.handlers[DispatcherMoved] = self._moved
+        monitor.handlers[HaltCore] = self._halt
+        monitor.handlers[BringCoreOnline] = self._bring_online
+        monitor.handlers[CoreStarted] = self._started
+        monitor.handlers[CoreChanged] = self._changed
+
+    # -- off line ----------------------------------------------------------------------------------
+
+    def _take_offline(self, message: TakeCoreOffline) -> Handling:
+        self._moving[message.core] = len(message.moves)
+        for move in message.moves:
+            yield from self._monitor.send(message.core, move)
+        yield from self._halt_if_empty(message.core)
+
+    def _move(self, message: MoveDispatcher) -> Handling:
+        dispatcher = yield Invoke(lambda _: self._take_off(message))
+        if dispatcher is None:  # its domain has ended since
+            yield from self._monitor.send(message.coordinator, DispatcherMoved(self._monitor.core))
+        else:
+            yield from self._monitor.send(message.to, AdoptDispatcher(dispatcher, message, self._monitor.core))
+
+    def _take_off(self, message: MoveDispatcher) -> Dispatcher | None:
+        dispatcher = message.domain.dispatchers.get(message.index)
+        if dispatcher is None or not dispatcher.scheduled:
+            return None
+        self._monitor.planner.release(dispatcher)
+        if not message.domain.alive:
+            self._monitor.driver.remove(dispatcher)
+            return None
+        self._monitor.driver.take_off(dispatcher)
+        return dispatcher
+
+    def _adopt(self, message: AdoptDispatcher) -> Handling:
+        yield Invoke(lambda _: None)  # its capability is copied to this core's monitor
+        yield Invoke(lambda _: self._put_on(message))
+        yield from self._monitor.send(message.move.coordinator, DispatcherMoved(message.core))
+
+    def _put_on(self, message: AdoptDispatcher) -> None:
+        dispatcher = message.dispatcher
+        if message.move.domain.alive:
+            dispatcher.move_to(self._monitor.driver)
+            self._monitor.planner.adopt(dispatcher, message.move.phases)
+        else:
+            dispatcher.end()
+
+    def _moved(self, message: DispatcherMoved) -> Handling:
+        self._moving[message.core] -= 1
+        yield from self._halt_if_empty(message.core)
+
+    def _halt_if_empty(self, core: int) -> Handling:
+        if self._moving.get(core) == 0:
+            del self._moving[core]
+            yield from self._monitor.send(core, HaltCore(self._monitor.core))
+
+    def _halt(self, message: HaltCore) -> Handling:
+        yield from self._monitor.send(message.coordinator, CoreChanged(self._monitor.core, online=False))
+        yield Invoke(lambda _: self._monitor.driver.stop())
+
+    # -- on line -----------------------------------------------------------------------------------
+
+    def _bring_online(self, message: BringCoreOnline) -> Handling:
+        yield Invoke(lambda now: self._start(message.core, now))
+        yield from self._monitor.send(message.core, CoreStarted(self._monitor.core))
+
+    def _start(self, core: int, now: int) -> None:
+        """Send the interrupt that starts a core."""
+        kernel = self._monitor.kernel
+        driver = kernel.monitors[core].driver
+        arrives = now + kernel.hardware.message_ps(self._monitor.core, core)
+        kernel.timeline.at(arrives, Priority.MESSAGE, core, driver.start)
+
+    def _started(self, message: CoreStarted) -> Handling:
+        driver = self._monitor.driver
+        allowance = _ALLOWANCE_SYSTEM_CALLS * self._monitor.kernel.hardware.cost_ps("system_call", driver.core.number)
+        while True:
+            timestamp = (yield Invoke(driver.read_tsc)) + allowance
+            if (yield ResetTimer(timestamp)):
+                break
+            allowance *= 2
+        yield from self._monitor.send(message.coordinator, CoreChanged(self._monitor.core, online=True))
+
+    def _changed(self, message: CoreChanged) -> Handling:
+        self._monitor.kernel.core_changed(message.core, message.online)
+        yield from ()

@@ -1,0 +1,220 @@
+"""Cores go off line and come back while domains run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kernel.barrier import Barrier
+from kernel.clock import PS_PER_MS, PS_PER_S
+from kernel.errors import KernelError
+from kernel.multikernel import CoreStatus, Multikernel
+from kernel.program import PROGRAMS, Environment, Loop, Program
+from kernel.threads import Code
+from skb.knowledge import KnowledgeBase
+from skb.placement import PlacementError
+
+Load = Callable[[str], KnowledgeBase]
+
+
+@pytest.fixture
+def kernel(load: Load) -> Multikernel:
+    return Multikernel.boot(load("amd-4x4"))
+
+
+def core(kernel: Multikernel, number: int) -> CoreStatus:
+    return kernel.cores()[number]
+
+
+def elapsed(status: CoreStatus) -> int:
+    return status.user_ps + status.kernel_ps + status.switch_ps + status.interrupt_ps + status.idle_ps
+
+
+def test_a_core_off_line_runs_nothing_and_is_idle(kernel: Multikernel) -> None:
+    kernel.spawn("cpu_bound", 32)
+    kernel.run(PS_PER_S)
+    kernel.take_offline(5)
+    before = core(kernel, 5)
+    assert before.state == "off line"
+    kernel.run(PS_PER_S)
+    after = core(kernel, 5)
+    assert after.idle_ps - before.idle_ps == PS_PER_S
+    assert after.context_switches == before.context_switches
+    assert kernel.slices([5], kernel.now - PS_PER_S, kernel.now) == []
+
+
+def test_best_effort_dispatchers_go_elsewhere_and_keep_what_they_did(kernel: Multikernel) -> None:
+    domain = kernel.spawn("cpu_bound", 16)
+    kernel.run(PS_PER_S)
+    done = kernel.status(domain).progress
+    moved = kernel.take_offline(5)
+    before = kernel.status(domain)
+    assert before.progress > done
+    assert [(each.id, to) for each, to in moved] == [(domain.id, domain.dispatchers[5].core)]
+    assert 5 not in domain.cores
+    kernel.run(PS_PER_S)
+    after = kernel.status(domain)
+    hertz = core(kernel, 0).clock_hz
+    cycles = 30  # of an iteration: the cost `update`
+    assert after.progress - before.progress == pytest.approx(15 * hertz / cycles, rel=0.01)
+    assert domain.state.value == "running"
+    kernel.kill(domain.id)
+    assert domain.gone
+
+
+def test_who_was_promised_the_core_keeps_it(kernel: Multikernel) -> None:
+    gang = kernel.spawn("barrier", 16, manifest="B 1\nG 40 160 40 480\n")
+    pinned = kernel.spawn("cpu_bound", cores=(5,))
+    before = kernel.now
+    with pytest.raises(PlacementError, match=(
+        f"core 5 stays on line: domain {gang.id} has 25.0 % of it as hard real time in phase 1; "
+        f"domain {pinned.id} is pinned to it"
+    )):
+        kernel.take_offline(5)
+    assert (kernel.now, core(kernel, 5).state) == (before, "running")
+
+
+def test_the_core_of_the_skb_stays(kernel: Multikernel) -> None:
+    with pytest.raises(KernelError, match="core 0 stays on line: the SKB runs there"):
+        kernel.take_offline(0)
+
+
+def test_nothing_is_placed_on_a_core_off_line(kernel: Multikernel) -> None:
+    kernel.take_offline(5)
+    domain = kernel.spawn("cpu_bound", 30)
+    assert 5 not in domain.cores
+    with pytest.raises(PlacementError, match="core 5 is off line; core online 5 brings it back"):
+        kernel.spawn("cpu_bound", cores=(5,))
+    with pytest.raises(PlacementError, match="core 5 is off line already"):
+        kernel.take_offline(5)
+
+
+def test_a_core_that_comes_back_is_as_good_as_the_others(kernel: Multikernel) -> None:
+    """Its timer agrees with theirs, so that a gang's members start together."""
+    kernel.take_offline(5)
+    kernel.run(PS_PER_S)
+    kernel.bring_online(5)
+    assert core(kernel, 5).state != "off line"
+    readings = [driver.clock.local(kernel.now) for driver in kernel.drivers.values()]
+    assert max(readings) - min(readings) <= kernel.hardware.cost_ps("tsc_read", 5)
+    gang = kernel.spawn("barrier", 16, manifest="B 1\nG 80 160 80 480\n")
+    kernel.change_phase(gang.id, 1)
+    kernel.run(2 * PS_PER_S)
+    slices = kernel.slices(range(16), kernel.now - 300 * PS_PER_MS, kernel.now)
+    starts = {piece.core: piece.start_ps for piece in slices if piece.domain == gang.id}
+    assert len(starts) == 16
+    assert max(starts.values()) - min(starts.values()) <= 2 * kernel.hardware.cost_ps("tsc_read", 0)
+    with pytest.raises(PlacementError, match="core 5 is on line already"):
+        kernel.bring_online(5)
+
+
+def test_a_reset_brings_every_core_back(load: Load) -> None:
+    Multikernel.boot(load("amd-4x4")).take_offline(5)
+    kernel = Multikernel.boot(load("amd-4x4"))
+    assert 5 in kernel.spawn("cpu_bound", 16).cores
+
+
+@pytest.fixture
+def slow_barrier() -> Iterator[str]:
+    """The name of a program that computes 0.4 ms a round."""
+
+    def main(environment: Environment) -> Code:
+        yield Loop(1_000_000, environment.barrier())
+
+    PROGRAMS["slow_barrier"] = Program("slow_barrier", "", "", main)
+    yield "slow_barrier"
+    del PROGRAMS["slow_barrier"]
+
+
+def test_a_barrier_goes_on_elsewhere_whichever_way_its_rounds_are_counted(load: Load, slow_barrier: str) -> None:
+    """Rounds in closed form and rounds played out agree, also across a move."""
+
+    def rounds(carry: bool) -> list[int]:
+        kernel = Multikernel.boot(load("amd-4x4"))
+        Barrier.carry = carry
+        try:
+            domain = kernel.spawn(slow_barrier, 4)
+            counted = []
+            kernel.run(300 * PS_PER_MS)
+            for move in (2, 3):
+                kernel.take_offline(move)
+                kernel.run(300 * PS_PER_MS)
+                counted.append(kernel.status(domain).progress)
+            kernel.bring_online(2)
+            kernel.run(300 * PS_PER_MS)
+            return [*counted, kernel.status(domain).progress]
+        finally:
+            Barrier.carry = True
+
+    carried = rounds(True)
+    assert carried == rounds(False)
+    assert carried == sorted(set(carried))
+
+
+def test_work_that_moves_to_a_slower_core_takes_longer(load: Load) -> None:
+    """So many cycles remain, whatever the clock."""
+    kernel = Multikernel.boot(load("hybrid-client"))
+    clocks = {number: each.clock_hz for number, each in kernel.hardware.cores.items()}
+    fast, slow = max(clocks.values()), min(clocks.values())
+    if fast == slow:
+        pytest.skip("all cores of the machine have one clock")
+    domain = kernel.spawn("cpu_bound", 1)
+    dispatcher = domain.dispatchers[0]
+    driver = next(driver for number, driver in kernel.drivers.items() if clocks[number] != clocks[dispatcher.core])
+    kernel.run(PS_PER_MS)
+    kernel.status(domain)
+    done, before = dispatcher.iterations, dispatcher.looped_iteration_ps
+    dispatcher.driver.take_off(dispatcher)
+    was = clocks[dispatcher.core]
+    dispatcher.move_to(driver)
+    assert dispatcher.looped_iteration_ps == pytest.approx(before * was / driver.core.clock_hz, rel=0.01)
+    assert dispatcher.iterations == pytest.approx(done, rel=0.01)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["spawn", "barrier", "kill", "offline", "online", "gang"]),
+            st.integers(0, 15), st.integers(0, 120),
+        ),
+        max_size=10,
+    ),
+    seed=st.integers(0, 99),
+)
+def test_whatever_happens_every_picosecond_is_accounted_for_and_nothing_is_lost(
+    load: Load, steps: list[tuple[str, int, int]], seed: int
+) -> None:
+    kernel = Multikernel.boot(load("amd-4x4"), seed=seed)
+    begin = kernel.now
+    for what, number, milliseconds in steps:
+        try:
+            match what:
+                case "spawn":
+                    kernel.spawn("cpu_bound", number + 1)
+                case "barrier":
+                    kernel.spawn("barrier", number + 1)
+                case "gang":
+                    kernel.spawn("barrier", 4, manifest="G 10 80 10 80\n")
+                case "kill":
+                    kernel.kill(number)
+                case "offline":
+                    kernel.take_offline(number)
+                case "online":
+                    kernel.bring_online(number)
+        except (KernelError, PlacementError):
+            pass
+        kernel.run(milliseconds * PS_PER_MS)
+    cores = kernel.cores()
+    assert {elapsed(each) for each in cores} == {kernel.now - begin}
+    alive = [kernel.find(str(status.id)) for status in kernel.domains() if status.state == "running"]
+    for domain in alive:
+        placed = {(each.dispatcher, each.core) for each in domain.placement.assignments}
+        assert {(index, each.core) for index, each in domain.dispatchers.items() if each.scheduled} == placed
+        assert not placed & {(index, each.core) for index, _ in placed for each in cores if each.state == "off line"}
+    assert sum(len(driver.dispatchers) for driver in kernel.drivers.values()) == 17 + sum(
+        len(domain.dispatchers) for domain in alive
+    )
