@@ -26,6 +26,7 @@ bench: .venv/.dev
 
 docs: .venv/.dev
 	$(BIN)/python -m skb.vocabulary > docs/vocabulary.md
+	$(BIN)/python docs/sessions.py
 
 setup: .venv/.dev
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,10 +15,13 @@ from skb.knowledge import KnowledgeBase
 ROOT = Path(__file__).resolve().parents[1]
 PILOTFISH = Path(sys.executable).parent / "pilotfish"
 
+sys.path.insert(0, str(ROOT / "docs"))
+documentation = importlib.import_module("sessions")
+
 SESSIONS = [
-    pytest.param(match[1], id=f"{page.name}-{number}")
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    for number, match in enumerate(re.finditer(r"```pilotfish\n(.*?)```", page.read_text(), re.DOTALL), 1)
+    pytest.param(path.read_text(), session, id=f"{path.name}-{number}")
+    for path in documentation.PAGES
+    for number, session in enumerate(re.findall(r"```pilotfish\n(.*?)```", path.read_text(), re.DOTALL), 1)
 ]
 
 
@@ -29,19 +32,21 @@ def form(line: str) -> str:
 
 
 @pytest.mark.skipif(not PILOTFISH.exists(), reason="pilotfish is not installed beside this Python")
-@pytest.mark.parametrize("session", SESSIONS)
-def test_a_session_in_the_documentation_is_a_real_one(session: str) -> None:
+@pytest.mark.parametrize(("page", "session"), SESSIONS)
+def test_a_session_in_the_documentation_is_a_real_one(page: str, session: str, tmp_path: Path) -> None:
     commands = [line[2:] for line in session.splitlines() if line.startswith("> ")]
-    shown = [line for line in session.splitlines() if not line.startswith("> ")]
-    done = subprocess.run(
-        [str(PILOTFISH), "-"], input="\n".join(commands) + "\n", capture_output=True, text=True, timeout=60
-    )
-    assert done.stderr == ""
-    assert [form(line) for line in done.stdout.splitlines()] == [form(line) for line in shown]
+    printed = documentation.transcript(commands, page, tmp_path)
+    assert [form(line) for line in printed.splitlines()] == [form(line) for line in session.splitlines()]
 
 
 def test_the_vocabulary_s_page_says_what_is_declared(kb: KnowledgeBase) -> None:
     assert (ROOT / "docs" / "vocabulary.md").read_text() == vocabulary.page(kb), "make docs makes it anew"
+
+
+def test_every_link_in_the_documentation_leads_somewhere() -> None:
+    for path in documentation.PAGES:
+        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
 
 
 def test_the_readme_names_every_folder_and_no_other() -> None:

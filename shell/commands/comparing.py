@@ -19,7 +19,8 @@ from skb.files import write_whole
     "schedsim", group="comparing", example="schedsim hrtbe.cfg 40",
     summary="draw one core's schedule as Barrelfish's scheduler simulator does",
 )
-@click.option("--variant", type=click.Choice(["barrelfish", "sound"]), default="barrelfish", metavar="VARIANT")
+@click.option("--variant", type=click.Choice(["barrelfish", "sound"]), default="barrelfish", metavar="VARIANT",
+              help="barrelfish, as it ships (if not said otherwise), or sound, as the kernel schedules")
 @click.option("--svg", metavar="PICTURE", help="draw it into that file, too")
 @click.argument("file")
 @click.argument("runtime", type=click.IntRange(1, 1_000_000), default=1000)
