@@ -53,7 +53,7 @@ def core_offline(session: Session, core: str) -> Result:
 
 
 @command("core online", group="machine", summary="bring a core back; returns when its monitor runs",
-         example="core online 14")
+         example="core online 15")
 @click.argument("core")
 def core_online(session: Session, core: str) -> Result:
     number = _one(core, session)

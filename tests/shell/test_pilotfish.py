@@ -397,7 +397,8 @@ def test_the_same_batch_gives_the_same_transcript() -> None:
 def test_every_example_of_help_works(tmp_path: Path) -> None:
     (tmp_path / "rules.pl").write_text("twice(X, Y) :- Y is 2 * X.\n")
     (tmp_path / "near.pl").write_text(':- policy(close, "low cores").\ncost(_, Core, Core).\n')
-    setting = "reset\nsetenv N 8\nspawn -n 4 -m gang.manifest barrier\nassert core_load(3, 50)\nrun 400ms\n"
+    setting = "reset\nsetenv N 8\ncore offline 15\n"
+    setting += "spawn -n 4 -m gang.manifest barrier\nassert core_load(3, 50)\nrun 400ms\n"
     setting += "oct set job.1 { weight: 20 }\noct watch job.1\noct lock print\noct enter start 1\noct semaphore 1\n"
     listing = results("-c", "help")[0]["result"]
     assert isinstance(listing, list)
