@@ -44,11 +44,11 @@ def oct_get(session: Session, text: str) -> Result:
     return _shown(session.kernel.records.get(_query(text, "oct get")))
 
 
-@command("oct names", group="knowledge", summary="the names of all records that match a query",
+@command("oct names", group="knowledge", summary="the names of all records, or of those that match a query",
          example="oct names r'^spawn[.]' { iref: _ }", raw="QUERY")
 def oct_names(session: Session, text: str) -> Result:
-    names = session.kernel.records.names(_query(text, "oct names"))
-    return Result(list(names), "\n".join(names) or f"no record matches {text}")
+    names = session.kernel.records.names(text or "_")
+    return Result(list(names), "\n".join(names) or (f"no record matches {text}" if text else "no records"))
 
 
 @command("oct exist", group="knowledge", summary="whether a record matches a query", example="oct exist job.1",
