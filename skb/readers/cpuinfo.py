@@ -25,7 +25,7 @@ _PROCESSOR_LINE = re.compile(rb"^processor[ \t]*:[ \t]*[0-9]{1,6}[ \t\r]*$", re.
 _OTHER_LINE = re.compile(
     rb"^(?:vendor_id|model name|vendor|cpu|clock|BogoMIPS|Features|CPU implementer|isa)[ \t]*:", re.MULTILINE
 )
-_IN_NAME = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,4})?) ?([MG])Hz")
+_IN_NAME = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\+? ?([MG])Hz", re.IGNORECASE)
 _MEGAHERTZ = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)(?: ?MHz)?\Z", re.IGNORECASE)
 _HERTZ = {"M": 10**6, "G": 10**9}
 
@@ -69,7 +69,7 @@ def clocks(data: bytes, name: str) -> dict[int, tuple[int, str]]:
 def clock_in_name(brand: str) -> int | None:
     """The clock in hertz that a processor's name ends in, such as `@ 2.50GHz`; None where it has none."""
     found = _IN_NAME.findall(brand)
-    return round(float(found[-1][0]) * _HERTZ[found[-1][1]]) or None if found else None
+    return round(float(found[-1][0]) * _HERTZ[found[-1][1].upper()]) or None if found else None
 
 
 def _clocks(cpus: dict[int, dict[str, str]]) -> dict[int, tuple[int, str]]:

@@ -92,6 +92,7 @@ def test_what_cannot_be_is_refused_with_its_line(text: str, message: str) -> Non
         ("Intel(R) Xeon(R) CPU           E5472  @ 3.00GHz", 3_000_000_000),
         ("Quad-Core AMD Opteron(tm) Processor 8380", None), ("ZHAOXIN KaiSheng ZX-C+ FC-1081@2.0GHz", 2_000_000_000),
         ("Pentium III 866MHz", 866_000_000), ("0GHz", None),
+        ("VIA Nano X2 U4025 @ 1.2+GHz", 1_200_000_000), ("VIA Nano U3400@800+MHz", 800_000_000),
     ],
 )
 def test_the_clock_in_a_name(name: str, hertz: int | None) -> None:
