@@ -19,11 +19,12 @@ os_index, the operating system's number.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from skb.facts import Fact, Text, fact
 from skb.readers import DumpError
+from skb.readers.capacities import kinds_by_capacity
 from skb.readers.cpuid_identity import VENDORS
 from skb.readers.cpuinfo import clock_in_name
 from skb.readers.cpusets import Cache, Numbered, cache_facts, cpus_of, position_facts
@@ -309,28 +310,46 @@ def _identity_facts(objects: Sequence[Element], pus: int) -> Iterator[Fact]:
 
 
 def _kind_facts(root: Element, objects: Sequence[Element], pus: int) -> Iterator[Fact]:
-    """`cpu_kind/2` by Intel's names, else by efficiency (the highest is performance); clocks, capacities."""
+    """`cpu_kind/2` by Intel's names, else by capacity or efficiency; clocks, capacities."""
     kinds = [(kind, (kind.cpus() or 0) & pus, kind.infos()) for kind in root.named("cpukind")]
-    efficiencies = {kind.integer("forced_efficiency") for kind, _, _ in kinds}
-    ranked = len(efficiencies) > 1 and None not in efficiencies and min(e or 0 for e in efficiencies) >= 0
-    highest = max((efficiency or 0 for efficiency in efficiencies), default=0)
-    named = [_CORE_TYPES.get(infos.get("CoreType", "")) for _, _, infos in kinds]
-    for (kind, cpus, infos), name in zip(kinds, named, strict=True):
-        if None in named or len(set(named)) < 2:
-            name = None
-            if ranked:
-                name = "performance" if kind.integer("forced_efficiency") == highest else "efficiency"
+    capacities: dict[int, int] = {}
+    for _, cpus, infos in kinds:
         capacity = infos.get("LinuxCapacity", "")
+        if capacity.isdecimal() and len(capacity) < 10:
+            capacities.update(dict.fromkeys(cpus_of(cpus), int(capacity)))
+    names = _kind_names(kinds, capacities)
+    for _, cpus, _ in kinds:
         for cpu in cpus_of(cpus):
-            if name:
-                yield fact("cpu_kind", cpu, name)
-            if capacity.isdecimal() and len(capacity) < 10:
-                yield fact("cpu_capacity", cpu, int(capacity))
+            if cpu in names:
+                yield fact("cpu_kind", cpu, names[cpu])
+            if cpu in capacities:
+                yield fact("cpu_capacity", cpu, capacities[cpu])
     told = 0
     for clock, cpus in _clocks(objects, [(cpus, infos) for _, cpus, infos in kinds], pus):
         for cpu in cpus_of(cpus & ~told) if clock else ():
             yield fact("cpu_clock", cpu, clock)
         told |= cpus if clock else 0
+
+
+def _kind_names(
+    kinds: Sequence[tuple[Element, int, dict[str, str]]], capacities: Mapping[int, int]
+) -> dict[int, str]:
+    """The kind of each CPU; of efficiencies, which only rank, the highest is performance."""
+    named = [_CORE_TYPES.get(infos.get("CoreType", "")) for _, _, infos in kinds]
+    names: dict[int, str] = {}
+    if None not in named and len(set(named)) > 1:
+        for (_, cpus, _), name in zip(kinds, named, strict=True):
+            names.update(dict.fromkeys(cpus_of(cpus), name or ""))
+        return names
+    if kinds and all(cpu in capacities for _, cpus, _ in kinds for cpu in cpus_of(cpus)):
+        return kinds_by_capacity(capacities)
+    ranks = [(kind.integer("forced_efficiency"), cpus) for kind, cpus, _ in kinds]
+    if any(rank is None or rank < 0 for rank, _ in ranks) or len({rank for rank, _ in ranks}) < 2:
+        return {}
+    highest = max(rank or 0 for rank, _ in ranks)
+    for rank, cpus in ranks:
+        names.update(dict.fromkeys(cpus_of(cpus), "performance" if rank == highest else "efficiency"))
+    return names
 
 
 def _clocks(

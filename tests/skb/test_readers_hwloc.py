@@ -131,6 +131,17 @@ def test_kinds_of_cpus_have_a_name_and_a_clock() -> None:
     assert named(facts, "cpu_clock") == [(0, 2_100_000_000), (1, 2_100_000_000)]
 
 
+def test_bins_of_one_kind_are_not_kinds() -> None:
+    """Four bins of two kinds, as the kernel tells capacities of cores whose part numbers are not known."""
+    kinds = "".join(
+        f'<cpukind cpuset="{1 << cpu:#x}" forced_efficiency="{cpu}"><info name="LinuxCapacity" value="{capacity}"/>'
+        "</cpukind>" for cpu, capacity in enumerate((718, 731, 997, 1024))
+    )
+    facts = read(re.sub("<cpukind.*</cpukind>", kinds, MODERN, flags=re.DOTALL))
+    assert [args[1] for args in named(facts, "cpu_kind")] == ["efficiency"] * 2 + ["performance"] * 2
+    assert named(facts, "cpu_capacity") == [(0, 718), (1, 731), (2, 997), (3, 1024)]
+
+
 def test_a_clock_is_the_base_clock_else_that_of_the_name_else_the_highest() -> None:
     named_text = MODERN.replace("Intel(R) Xeon(R)", "Intel(R) Xeon(R) @ 2.50GHz")
     assert [args[1] // 10**6 for args in named(read(named_text), "cpu_clock")] == [2100, 2100, 2500, 2500]
