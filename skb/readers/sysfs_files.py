@@ -25,8 +25,8 @@ from typing import BinaryIO, TypeVar, cast
 from skb.readers import DumpError
 from skb.readers.cpusets import LARGEST_CPU, from_list, from_mask
 
-LARGEST_FILE_BYTES = 8 << 20
-"""/proc/cpuinfo of 4,096 CPUs is the largest file that is read; one CPU's paragraph has 1.5 kB."""
+LARGEST_FILE_BYTES = 16 << 20
+"""/proc/cpuinfo of 4,096 CPUs is the largest file that is read; one CPU's paragraph has 3 kB, mostly flags."""
 
 LARGEST_TARBALL_BYTES = 512 << 20
 """Unpacked. hwloc-gather-topology's tarball of 256 CPUs has 16 MB."""
@@ -264,12 +264,25 @@ def _gathered(folder: Path, globs: tuple[str, ...], key: str) -> dict[str, bytes
                     if "/initiators/" in place:  # a link to a node: its name is what counts
                         found[key + place] = b""
                     continue
-                with open(file, "rb") as opened:
-                    found[key + place] = opened.read(LARGEST_FILE_BYTES)
+                found[key + place] = _content(file)
             except OSError:
                 if "/initiators/" in place:
                     found[key + place] = b""
     return found
+
+
+def _content(file: str) -> bytes:
+    """At most LARGEST_FILE_BYTES of a file; a page at first, for a buffer for the largest would cost each of them."""
+    with open(file, "rb", buffering=0) as opened:
+        pieces: list[bytes] = []
+        length = 0
+        while length < LARGEST_FILE_BYTES:
+            piece = opened.read(min(4096 if not pieces else 1 << 20, LARGEST_FILE_BYTES - length))
+            if not piece:
+                break
+            pieces.append(piece)
+            length += len(piece)
+    return b"".join(pieces)
 
 
 def _matching(folder: str, parts: list[str], place: str) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ import random
 import re
 import tarfile
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -518,6 +519,33 @@ def read_or_refuse(files: dict[str, bytes]) -> None:
         assert str(error).startswith("sysfs") and "\n" not in str(error)
         return
     checked(facts)
+
+
+@pytest.mark.parametrize(
+    ("capacities", "kinds"),
+    [
+        ((1024, 1024, 446, 446), "ppee"), ((997, 1024, 718, 731), "ppee"), ((1024, 992, 960, 930), ""),
+        ((1024, 700, 700, 250), "peee"), ((1024, 1024, 0, 0), "ppee"),
+    ],
+)
+def test_capacities_tell_kinds_apart_where_nothing_else_does(capacities: tuple[int, ...], kinds: str) -> None:
+    tree = tree_of() | {
+        f"cpu/cpu{cpu}/cpu_capacity": f"{capacity}\n".encode() for cpu, capacity in enumerate(capacities)
+    }
+    facts = sysfs.read_tree(tree, "x")
+    assert "".join(str(f.args[1])[0] for f in facts if f.name == "cpu_kind") == kinds
+
+
+def test_a_small_file_takes_no_large_buffer(tmp_path: Path) -> None:
+    """A buffer for the largest file, once for each of 300,000 small ones, is what time and memory would go to."""
+    for place, content in tree_of(cpus=64).items():
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(content)
+    tracemalloc.start()
+    files = sysfs.files_of(tmp_path)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(files) == len(tree_of(cpus=64)) and most < 2 << 20
 
 
 @pytest.mark.parametrize("seed", range(3))
