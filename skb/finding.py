@@ -188,7 +188,7 @@ def _is_facts(origin: str, data: bytes, named: bool) -> bool:
 
 def _is_latency(origin: str, data: bytes, named: bool) -> bool:
     """Whether it is a matrix of latencies; many a text in a folder looks like one, and must read as one."""
-    if data.lstrip().startswith((b"{", b"[", b"<")) or not latency.recognises(data):
+    if not latency.recognises(data):
         return False
     if named or origin.removesuffix(".gz").endswith((".csv", ".tsv")):
         return True

@@ -62,10 +62,13 @@ _Remark = tuple[int, str]  # line number, a comment, a title or the header's cor
 
 
 def recognises(data: bytes) -> bool:
-    """Whether the file looks like a latency matrix: its first lines are numbers, blanks and core names."""
+    """Whether the file looks like a latency matrix: its first lines are numbers, blanks and core names.
+
+    Only the corner, where the unit may stand, may hold anything else; JSON and XML are none.
+    """
     head = data[: 1 << 16]
     text = head.decode(_encoding(data), "replace")
-    if "\0" in text:
+    if "\0" in text or text.lstrip().startswith(("{", "[", "<")):
         return False
     whole = text if len(data) <= len(head) else text[: text.rfind("\n") + 1]
     try:
@@ -73,7 +76,12 @@ def recognises(data: bytes) -> bool:
     except DumpError:
         return False
     body = [cell for _, cells in rows[1:8] or rows for cell in cells[1:]]
-    return bool(body) and all(_is_value(cell) or cell.lower() in _NOT_MEASURED for cell in body)
+    names = [cell for _, cells in rows[:1] for cell in cells[1:]] + [cells[0] for _, cells in rows[1:8]]
+    return (
+        bool(body) and all(_is_value(cell) or _is_blank(cell) for cell in body)
+        and all(_is_value(cell) or _is_blank(cell) or _LABEL.fullmatch(cell) for cell in names)
+        and any(_is_value(cell) for _, cells in rows for cell in cells)
+    )
 
 
 def read(data: bytes, name: str, unit: str | None = None) -> list[Fact]:

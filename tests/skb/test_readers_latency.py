@@ -180,6 +180,15 @@ def test_names_of_any_form_give_the_core_numbers(text: str | bytes) -> None:
     assert latency.recognises(text.encode() if isinstance(text, str) else text)
 
 
+@pytest.mark.parametrize("text", [
+    '[[0, 1], [1, 0]]', '{\n1,2\n3,4\n}\n', "<x>\n1 2\n", "In 2019, 3 cores\nhad 4, 5\n",
+    "name,value\nfoo,1\nbar,2\n",
+    "date,price,volume\n2019,1,2\n2020,3,4\n", "x x\nx x\n", "processor : 0\nprocessor : 1\n", "",
+])
+def test_json_prose_and_other_tables_are_not_taken_for_a_matrix(text: str) -> None:
+    assert not latency.recognises(text.encode())
+
+
 def test_names_out_of_order_are_names_where_one_is_0() -> None:
     assert latencies(",1,0\n1,,5\n0,6,\n") == {(1, 0): 5, (0, 1): 6}
 
