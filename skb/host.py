@@ -1,8 +1,9 @@
 """The machine that Pilotfish runs on, as dumps: `machine import NAME --host`.
 
 Everything a user may read is read: the copy of /sys that the sysfs reader needs, /proc/cpuinfo with it, the
-firmware's ACPI tables, and what the tools `cpuid`, `lspci` and `lstopo` print where they are installed. What could
-not be had is said, with the reason and a way to get it. Nothing here measures or changes anything.
+firmware's ACPI tables, and what the tools `cpuid`, `lspci` and `lstopo` print where they are installed; without
+`cpuid`, what the kernel's devices say (host_cpuid.py). What could not be had is said, with the reason and a way to
+get it. Nothing here measures or changes anything.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from skb import machine
-from skb.dumps import Dump, sysfs_dump
+from skb.dumps import Dump, one_file, sysfs_dump
 from skb.finding import Found, add_file, gathered, read_whole
-from skb.readers import DumpError
+from skb.host_cpuid import text_of_devices
+from skb.readers import DumpError, cpuid
 from skb.readers.sysfs_files import files_of
 
 TOOL_SECONDS = 60.0
@@ -68,8 +70,29 @@ def read_host(root: Path = Path("/"), path: str | None = None) -> Told:
         else:
             tool = commands[0][0]
             why = refusals[0] if refusals else f"{tool} is not installed (package {package})"
-            told.not_read.append((kind, why))
+            if kind != "cpuid" or not _devices(root / "dev/cpu", told, why):
+                told.not_read.append((kind, why))
     return told
+
+
+def _devices(devices: Path, told: Told, why: str) -> bool:
+    """CPUID from the kernel where the program gives none; `why` is then told beside why the kernel gives none."""
+    try:
+        text = text_of_devices(devices)
+        if not text:
+            return False
+        dump = one_file("cpuid", str(devices), "cpuid.txt", text.encode(), False, cpuid.read)
+        dump.read()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        told.not_read.append(("cpuid", f"{why}; {devices}: {machine.reason(error)}, which root may read"))
+        return True
+    except DumpError as error:
+        told.not_read.append(("cpuid", f"{why}; {error}"))
+        return True
+    told.dumps.append(dump)
+    return True
 
 
 def _sysfs(root: Path, told: Told) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -16,9 +17,11 @@ import pytest
 
 from kernel.multikernel import Multikernel
 from skb import host, importing, machine
+from skb.host_cpuid import text_of_devices
 from skb.knowledge import KnowledgeBase
 from skb.machine import MachineError
-from skb.readers import DumpError, acpi
+from skb.readers import DumpError, acpi, cpuid
+from skb.readers.cpuid_dumps import parse
 
 AMD = machine.SHIPPED / "amd-4x4"
 needs_sysfs = pytest.mark.skipif(
@@ -287,3 +290,66 @@ def test_a_file_of_sys_that_fails_when_read_is_left_out(root: Path, tools: Path)
     told = host.read_host(root, str(tools))
     (copy,) = [dump for dump in told.dumps if dump.kind == "sysfs"]
     assert sum(each.name == "cpu_thread" for each in copy.read()) == 2
+
+
+# -- CPUID from the kernel's devices ---------------------------------------------------------------
+
+
+def answers(cpu: int) -> dict[int, tuple[int, int, int, int]]:
+    """What a CPU of the shipped machine answers, by position in its device."""
+    (dumped,) = (each for each in parse((AMD / "cpuid.txt").read_text(), "cpuid.txt") if each.number == cpu)
+    return {leaf | subleaf << 32: quad for (leaf, subleaf), quad in dumped.registers.items()}
+
+
+@pytest.fixture
+def devices(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """/dev/cpu of two CPUs of the shipped machine: a regular file cannot answer as a device does."""
+    opened: dict[int, dict[int, tuple[int, int, int, int]]] = {}
+    real_open = os.open
+
+    def open_device(path: str | Path, flags: int, *more: int, **others: int) -> int:
+        number = real_open(path, flags, *more, **others)
+        if Path(path).name == "cpuid" and "dev" in Path(path).parts:
+            opened[number] = answers(int(Path(path).parent.name))
+        return number
+
+    for cpu in range(2):
+        (root / f"dev/cpu/{cpu}").mkdir(parents=True)
+        (root / f"dev/cpu/{cpu}/cpuid").write_bytes(b"")
+    monkeypatch.setattr(os, "open", open_device)
+    monkeypatch.setattr(os, "pread", lambda number, _, at: struct.pack("<4I", *opened[number].get(at, (0, 0, 0, 0))))
+    return root / "dev/cpu"
+
+
+def test_without_the_program_cpuid_comes_from_the_kernel_s_devices(root: Path, tools: Path, devices: Path) -> None:
+    told = host.read_host(root, str(tools))
+    assert reasons(told, "cpuid") == []
+    (dump,) = (each for each in told.dumps if each.kind == "cpuid")
+    assert dump.origin == str(devices)
+    facts = dump.read()
+    program = [each for each in cpuid.read((AMD / "cpuid.txt").read_bytes(), "x") if each.args[0] in (0, 1)]
+    told_apart = ("corename", "cpu_thread", "vendor", "cpu_family", "cpu_brand", "cpu_tlb", "cpu_feature")
+    for name in told_apart:
+        assert [each for each in facts if each.name == name] == [each for each in program if each.name == name]
+
+
+def test_devices_that_only_root_may_read_are_told(
+    root: Path, tools: Path, devices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(host, "text_of_devices", refuse)
+    (why,) = reasons(host.read_host(root, str(tools)), "cpuid")
+    assert why == f"cpuid is not installed (package cpuid); {devices}: permission denied, which root may read"
+
+
+@pytest.mark.skipif(
+    shutil.which("cpuid") is None or not os.access("/dev/cpu/0/cpuid", os.R_OK), reason="no cpuid, or not root"
+)
+def test_the_devices_here_tell_what_the_program_tells() -> None:
+    program = subprocess.run(["cpuid", "-r"], capture_output=True, timeout=60, check=True).stdout
+    shown = {each for each in cpuid.read(program, "program") if each.name not in ("corename", "cpu_thread")}
+    facts = cpuid.read(text_of_devices(Path("/dev/cpu")).encode(), "devices")
+    assert shown <= set(facts)
+    assert {each.args[0] for each in facts if each.name == "corename"} >= {each.args[0] for each in shown}
