@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import simpy
 
     from kernel.dispatcher import Dispatcher
+    from kernel.messaging.endpoint import Endpoint
 
 _STEPS_AT_ONE_INSTANT = 100_000  # a program that asks for no time so often in a row never will
 
@@ -40,6 +41,9 @@ class Account:
 
 class CpuDriver:
     """The CPU driver of `core`."""
+
+    monitor: Endpoint
+    """Where the core's monitor takes local messages."""
 
     def __init__(
         self, core: Core, hardware: Hardware, timeline: Timeline, clock: LocalClock,
@@ -185,15 +189,15 @@ class CpuDriver:
         else:
             self._donate(dispatcher, to)
 
-    def local_message(self, sender: Dispatcher, woken: Thread) -> None:
-        """The end of the system call LMP: a message was delivered, and has woken a thread of its receiver.
+    def local_message(self, sender: Dispatcher, waiting: Thread) -> None:
+        """The end of the system call LMP: a message was delivered to a thread that was waiting for it.
 
         It is switched to at once, in the sender's time, if it can be entered; what that costs is part of
         what the message costs (dissertation §2.6.2). Else it finds the message when it next runs.
         """
-        receiver = woken.dispatcher
+        receiver = waiting.dispatcher
         if receiver is not sender and receiver.takes_messages and self.current is sender:
-            receiver.prefer(woken)
+            receiver.prefer(waiting)
             self._enter()
             self._donate(sender, receiver)
             self._message_for = receiver

@@ -12,7 +12,8 @@ from enum import Enum
 
 from kernel.barrier import Barrier
 from kernel.dispatcher import Dispatcher
-from kernel.program import Program
+from kernel.program import Environment, Program
+from kernel.threads import Code
 from skb.placement import Assignment, Placement
 
 
@@ -41,6 +42,7 @@ class Domain:
         self.fault = ""  # why it trapped
         self.dispatchers: dict[int, Dispatcher] = {}  # by index; created ones only
         self.barriers: dict[str, Barrier] = {}
+        self.starts: dict[int, Callable[[Environment], Code]] = {}  # of dispatchers that do not start the program
         self.pages: set[int] = set()  # mapped in the address space that its dispatchers share
         self._ended = ended
         self._running = 0  # dispatchers started and not done

@@ -26,11 +26,6 @@ from skb.placement import Parameters
 Handling = Generator[Operation, Any, None]
 """What a monitor does for one message."""
 
-INVOCATIONS_TO_SPAWN = ("retype RAM to a dispatcher", "retype RAM to its frame", "map the frame",
-                        "retype RAM to its capability table", "copy in the inherited capabilities")
-"""The invocations that make a dispatcher (Barrelfish's domain_new_dispatcher), one system call each."""
-
-
 @dataclass(frozen=True, slots=True)
 class SpawnDomain:
     """To the monitor of the SKB's core: the placement of a domain is decided, create it."""
@@ -45,6 +40,20 @@ class SpawnDispatcher:
     domain: Domain
     index: int
     coordinator: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadDispatcher:
+    """To the core's spawn daemon: make the dispatcher's objects."""
+
+    request: SpawnDispatcher
+
+
+@dataclass(frozen=True, slots=True)
+class DispatcherLoaded:
+    """From the spawn daemon: they are made."""
+
+    request: SpawnDispatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +77,10 @@ class BindReply:
 
 @dataclass(frozen=True, slots=True)
 class DispatcherUp:
-    """To the coordinator: a dispatcher of `domain` runs."""
+    """To the coordinator: dispatcher `index` of `domain` runs."""
 
     domain: Domain
+    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +131,19 @@ class Monitor:
     """The monitor of one core. It reaches its own CPU driver, and other cores by messages only."""
 
     planner: Plans
+    spawn_daemon: Link
+    spanned: Callable[[DispatcherUp], Handling]
+    """What else is to be done when a dispatcher is up (`kernel.spanning`)."""
 
     def __init__(self, kernel: Kernel, driver: CpuDriver) -> None:
         self.kernel = kernel
         self.driver = driver
         self.core = driver.core.number
-        self.endpoint = Endpoint(kernel.hardware.cost_ps("poll", self.core))
+        self.endpoint = driver.monitor = Endpoint(kernel.hardware.cost_ps("poll", self.core))
         self.handlers: dict[type, Callable[[Any], Handling]] = {
             SpawnDomain: self._spawn_domain,
             SpawnDispatcher: self._spawn_dispatcher,
+            DispatcherLoaded: self._loaded,
             BindRequest: self._bind,
             BindReply: self._bound,
             DispatcherUp: self._dispatcher_up,
@@ -143,8 +157,7 @@ class Monitor:
     def main(self) -> Code:
         """The monitor's program."""
         while True:
-            message = yield Receive(self.endpoint)
-            yield from self.handle(message)
+            yield from self.handle((yield Receive(self.endpoint)))  # kept nowhere while it waits for the next
 
     def handle(self, message: object) -> Handling:
         """Do what the message asks for."""
@@ -179,11 +192,14 @@ class Monitor:
             yield from self.send(assignment.core, request)
 
     def _spawn_dispatcher(self, message: SpawnDispatcher) -> Handling:
-        """Make the dispatcher, then bind to those before it one by one, as Barrelfish's library does."""
-        for _ in INVOCATIONS_TO_SPAWN:
-            yield Invoke(lambda _: None)
+        """Have the dispatcher made, then bind to those before it one by one, as Barrelfish's library does."""
         self._spawning[message.domain.id, message.index] = message
-        yield from self._bind_next(message, 0)
+        yield Send(self.spawn_daemon, LoadDispatcher(message))
+
+    def _loaded(self, message: DispatcherLoaded) -> Handling:
+        request = message.request
+        if (request.domain.id, request.index) in self._spawning:
+            yield from self._bind_next(request, 0)
 
     def _bind_next(self, message: SpawnDispatcher, peer: int) -> Handling:
         domain = message.domain
@@ -193,7 +209,7 @@ class Monitor:
             return
         del self._spawning[domain.id, message.index]
         yield Invoke(lambda _: self._create(domain, message.index))
-        yield from self.send(message.coordinator, DispatcherUp(domain))
+        yield from self.send(message.coordinator, DispatcherUp(domain, message.index))
 
     def _bind(self, message: BindRequest) -> Handling:
         yield Invoke(lambda _: None)  # the frame of the channel is copied to the new dispatcher
@@ -214,19 +230,21 @@ class Monitor:
             index, len(domain.placement.assignments), self.core,
             self.kernel.hardware, domain.arguments, domain.barriers, domain.dispatchers,
         )
-        dispatcher.start(domain.program.main(environment))
+        dispatcher.start(domain.starts.get(index, domain.program.main)(environment))
         domain.dispatchers[index] = dispatcher
         domain.dispatcher_started()
         self.planner.adopt(dispatcher, assignment.phases)
 
     def _dispatcher_up(self, message: DispatcherUp) -> Handling:
         domain = message.domain
-        self._up[domain.id] = self._up.get(domain.id, 0) + 1
-        if self._up[domain.id] == len(domain.placement.assignments):
-            del self._up[domain.id]
-            if domain.state is DomainState.STARTING:
+        if domain.state is DomainState.STARTING:
+            self._up[domain.id] = self._up.get(domain.id, 0) + 1
+            if self._up[domain.id] == len(domain.placement.assignments):
+                del self._up[domain.id]
                 domain.state = DomainState.RUNNING
-        yield from ()
+        else:
+            self._up.pop(domain.id, None)
+            yield from self.spanned(message)
 
     # -- killing -----------------------------------------------------------------------------------
 
@@ -240,6 +258,8 @@ class Monitor:
     def remove(self, domain: Domain) -> None:
         """Remove what the domain has on this core; gone already is as well."""
         self.planner.forget(domain.id)
+        for key in [key for key in self._spawning if key[0] == domain.id]:
+            del self._spawning[key]
         for dispatcher in domain.dispatchers.values():
             if dispatcher.driver is self.driver and dispatcher.scheduled:
                 self.driver.remove(dispatcher)

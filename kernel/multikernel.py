@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from kernel.clock import PS_PER_MS, LocalClock
 from kernel.clock_sync import ClockSynchronisation, StartSynchronisation
@@ -27,50 +26,21 @@ from kernel.program import Program
 from kernel.programs import PROGRAMS
 from kernel.rbed import BestEffort, Rbed
 from kernel.services.knowledge import SKB, Decided, KnowledgeService
+from kernel.spanning import Spanning, SpanRequest, SpawnSpanned
+from kernel.spawn_daemon import SPAWN_DAEMON, SpawnDaemon
+from kernel.status import CoreStatus as CoreStatus
+from kernel.status import DomainStatus as DomainStatus
+from kernel.status import core_status, domain_status
 from kernel.threads import Code
 from kernel.timeline import Priority, Timeline
 from kernel.trace import ScheduleLog, Slice
 from skb.knowledge import KnowledgeBase
-from skb.placement import Assignment, Placement, PlacementController
+from skb.placement import Assignment, Placement, PlacementController, PlacementError
 from skb.placement import BestEffort as PlacedBestEffort
 from skb.records import Records
 
 MONITOR = 0
 """The domain number of the monitors; a user's domains count from 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class DomainStatus:
-    """One line of `ps`."""
-
-    id: int
-    name: str
-    program: str
-    cores: tuple[int, ...]
-    state: str
-    phase: int
-    cpu_time_ps: int
-    progress: int
-    deadline_misses: int
-    fault: str
-
-
-@dataclass(frozen=True, slots=True)
-class CoreStatus:
-    """One line of `cpus`: where the core is, and where its time since boot went."""
-
-    core: int
-    package: int
-    node: int
-    clock_hz: int
-    user_ps: int
-    kernel_ps: int
-    switch_ps: int
-    interrupt_ps: int
-    idle_ps: int
-    context_switches: int
-    wakeups: int
-    state: str
 
 
 class Multikernel:
@@ -105,11 +75,14 @@ class Multikernel:
         for monitor in self.monitors.values():
             ClockSynchronisation(monitor)
             HotPlug(monitor)
+            Spanning(monitor, min(self.drivers), self._span)
         self.first_core = min(self.drivers)
         self.knowledge = KnowledgeService(
             kb, self.records, self.hardware, self.timeline, self.monitors[self.first_core]
         )
         self._system(MONITOR, "monitor", {core: monitor.main for core, monitor in self.monitors.items()})
+        daemons = {core: SpawnDaemon(self.hardware, monitor) for core, monitor in self.monitors.items()}
+        self._system(SPAWN_DAEMON, "spawnd", {core: daemon.main for core, daemon in daemons.items()})
         self._system(SKB, "skb", {self.first_core: self.knowledge.main})
 
     @classmethod
@@ -267,29 +240,13 @@ class Multikernel:
         """One domain, now."""
         for driver in self.drivers.values():
             driver.settle(self.now)
-        dispatchers = domain.dispatchers.values()
-        return DomainStatus(
-            domain.id, domain.name, domain.program.name,
-            tuple(assignment.core for assignment in domain.placement.assignments),
-            domain.state.value, domain.phase,
-            sum(dispatcher.cpu_time_ps for dispatcher in dispatchers), domain.progress(self.now),
-            sum(dispatcher.task.misses for dispatcher in dispatchers), domain.fault,
-        )
+        return domain_status(domain, self.now)
 
     def cores(self) -> list[CoreStatus]:
         """All cores, by number."""
         for driver in self.drivers.values():
             driver.settle(self.now)
-        return [
-            CoreStatus(
-                core.number, core.package, core.node, core.clock_hz,
-                driver.account.user, driver.account.kernel, driver.account.switch,
-                driver.account.interrupt, driver.account.idle, driver.context_switches, driver.wakeups,
-                driver.state,
-            )
-            for driver in self.drivers.values()
-            for core in (driver.core,)
-        ]
+        return [core_status(driver) for driver in self.drivers.values()]
 
     def slices(self, cores: Iterable[int], from_ps: int, to_ps: int) -> list[Slice]:
         """Who ran on `cores` between two instants, as far as the past goes."""
@@ -332,6 +289,21 @@ class Multikernel:
             self.drivers[core].add(dispatcher, BestEffort(1))
         domain.state = DomainState.RUNNING
         self._domains[number] = domain
+
+    def _span(self, request: SpanRequest) -> None:
+        """Decide where a domain's new dispatcher runs, and have it made. KernelError where that cannot be."""
+        domain = request.domain
+        if not domain.alive:
+            raise KernelError(f"{domain.name} is not running")
+        try:
+            assignment, inferences = self.controller.span(
+                domain.id, () if request.core is None else (request.core,)
+            )
+        except PlacementError as error:
+            raise KernelError(str(error)) from None
+        domain.placed(assignment)
+        domain.starts[assignment.dispatcher] = request.main
+        self._decided(SpawnSpanned(request, assignment.dispatcher), inferences)
 
     def _replan(self, placement: Placement) -> None:
         """Running domains whose allocation shrank for this one get their new parameters."""

@@ -42,7 +42,7 @@ class Endpoint:
     ) -> Thread | None:
         """A message has arrived; taking it costs the receiver `receive_ps`, and `taken` is told of it.
 
-        The result is the thread that was blocked and has it now. It was woken by an interrupt, unless
+        The result is the thread that waited and has it now. If it was blocked, an interrupt woke it, unless
         the message came from its own core, which the caller says by not `interrupts`.
         """
         self._messages.append((message, receive_ps, taken))
@@ -60,7 +60,7 @@ class Endpoint:
         driver.settle(now)
         self._hand_over(thread, now)
         driver.plan(now)
-        return None
+        return thread
 
     def _hand_over(self, thread: Thread, now: int) -> None:
         message, receive_ps, taken = self._messages.popleft()

@@ -25,9 +25,9 @@ class LmpLink:
         driver = thread.dispatcher.driver
 
         def delivered(later: int) -> None:
-            woken = self._endpoint.deliver(message, 0, later, interrupts=False)
-            if woken is not None:
-                driver.local_message(thread.dispatcher, woken)
+            receiver = self._endpoint.deliver(message, 0, later, interrupts=False)
+            if receiver is not None:
+                driver.local_message(thread.dispatcher, receiver)
             thread.resume(later)
 
         driver.system_call(now, self._cost_ps)

@@ -122,16 +122,18 @@ class KnowledgeService:
         inference_ps = self._hardware.cost_ps("inference", self.core)
         to_monitor = LmpLink(self._hardware, self.core, self._monitor.endpoint)
         while True:
-            message = yield Receive(self.endpoint)
-            if isinstance(message, Decided):
-                yield Spend(message.inferences * inference_ps)
-                yield Send(to_monitor, message.message)
-                continue
-            before = self._kb.engine.inferences
-            reply, answer = self._answer(message)
-            yield Spend((self._kb.engine.inferences - before) * inference_ps)
-            if reply is not None:
-                yield Send(reply, answer)
+            yield from self._handle((yield Receive(self.endpoint)), inference_ps, to_monitor)
+
+    def _handle(self, message: object, inference_ps: int, to_monitor: Link) -> Generator[Operation, Any, None]:
+        if isinstance(message, Decided):
+            yield Spend(message.inferences * inference_ps)
+            yield Send(to_monitor, message.message)
+            return
+        before = self._kb.engine.inferences
+        reply, answer = self._answer(message)
+        yield Spend((self._kb.engine.inferences - before) * inference_ps)
+        if reply is not None:
+            yield Send(reply, answer)
 
     def _answer(self, message: object) -> tuple[Link | None, object]:
         """What is to be answered, and to whom; to nobody where the answer has to wait."""

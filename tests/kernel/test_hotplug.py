@@ -215,6 +215,6 @@ def test_whatever_happens_every_picosecond_is_accounted_for_and_nothing_is_lost(
         placed = {(each.dispatcher, each.core) for each in domain.placement.assignments}
         assert {(index, each.core) for index, each in domain.dispatchers.items() if each.scheduled} == placed
         assert not placed & {(index, each.core) for index, _ in placed for each in cores if each.state == "off line"}
-    assert sum(len(driver.dispatchers) for driver in kernel.drivers.values()) == 17 + sum(
+    assert sum(len(driver.dispatchers) for driver in kernel.drivers.values()) == 33 + sum(
         len(domain.dispatchers) for domain in alive
     )
