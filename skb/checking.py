@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from skb import machine
+from skb.choosing import by_source, chosen
 from skb.comparing import MACHINE_VIEW, Comparison, compare, machine_objects, reference_objects
-from skb.dumps import Dump
 from skb.facts import Fact, Term, to_prolog
 from skb.finding import dumps_in
 from skb.knowledge import KnowledgeBase
@@ -23,11 +23,6 @@ from skb.machine import MachineError
 
 SEVERITIES = ("error", "warning", "note")
 """How bad a finding is: it cannot be so, it is unlikely to be so, or it is worth knowing."""
-
-_SOURCES = {
-    "acpi": "acpi", "pci": "pci", "cpuid": "cpuid", "sysfs": "sysfs", "cpuinfo": "sysfs", "hwloc": "hwloc",
-    "latency": "measured",
-}  # fmt: skip
 
 _CHECKS = (
     "findall(c(F, S, G, T), skb:contradiction(F, S, G, T), Contradictions), "
@@ -101,27 +96,8 @@ def sources_of(name: str) -> Sources:
 
 
 def _sources_of_dumps(path: Path) -> Sources:
-    found: dict[str, Dump] = {}
-    apriori, apriori_name = "", "facts.pl"
-    for dump in dumps_in([path]).dumps:
-        if dump.kind in found:
-            raise MachineError(
-                f"{found[dump.kind].origin} and {dump.origin} are both {dump.kind}: a machine has one; "
-                "name one of them"
-            )
-        found[dump.kind] = dump
-    said: dict[str, list[Fact]] = {}
-    for kind, source in _SOURCES.items():
-        if kind not in found:
-            continue
-        facts = found[kind].read()
-        if kind == "cpuinfo" and "sysfs" in found:  # /sys tells places and clocks better
-            known = {(each.name, each.args[0]) for each in said["sysfs"]}
-            facts = [each for each in facts if (each.name, each.args[0]) not in known]
-        said.setdefault(source, []).extend(facts)
-    if "facts" in found:
-        apriori, apriori_name = found["facts"].files["facts.pl"].decode(), found["facts"].origin
-    return Sources(path.name, tuple((source, tuple(facts)) for source, facts in said.items()), apriori, apriori_name)
+    said, apriori, name = by_source(chosen(dumps_in([path]).dumps, [], one_of_each=True))
+    return Sources(path.name, tuple((source, tuple(facts)) for source, facts in said.items()), apriori, name)
 
 
 def check(kb: KnowledgeBase, sources: Sources) -> Check:

@@ -2,7 +2,8 @@
 
 A path may be a file, compressed or not; a folder with dumps in it (a machine folder, a copied or live /sys, raw
 ACPI tables, hwloc-gather-cpuid's `puN` files); or a tarball of such a folder. The readers' own recognisers say
-what a file is. importing.py makes a machine of what is found; nothing is decoded or written here.
+what a file is. choosing.py takes one of each kind, importing.py makes a machine of them; nothing is decoded or
+written here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`machine import`: dumps of a machine become one that can be booted by name.
 
-finding.py says what the paths hold, host.py what the machine we run on tells of itself. Here one dump of each kind
-is chosen, all are read and supposed together (nothing that is booted changes), and only a machine that can be
+finding.py says what the paths hold, host.py what the machine we run on tells of itself, choosing.py which of it
+counts. Here the dumps are supposed together (nothing that is booted changes), and only a machine that can be
 booted is written (machine_writing.py: whole or not at all).
 What no dump tells and no machine can do without, its clock and packages, goes into facts.pl with its reason.
 """
@@ -17,24 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skb import host, machine
+from skb import host
+from skb.choosing import by_source, chosen, cpuinfo_in, tree_of
 from skb.dumps import Dump
 from skb.facts import Compound, Fact, fact
 from skb.finding import dumps_in
 from skb.knowledge import KnowledgeBase
 from skb.machine import MachineError
 from skb.machine_writing import machine_place, write_machine
-from skb.readers import DumpError, cpuinfo
+from skb.readers import cpuinfo
 
 ASSUMED_CLOCK_HZ = 10**9
 """Where nothing tells the clock: a cycle is a nanosecond, so that cycles can be read off."""
-
-_SOURCES = {
-    "acpi": "acpi", "pci": "pci", "cpuid": "cpuid", "sysfs": "sysfs", "cpuinfo": "sysfs", "hwloc": "hwloc",
-    "latency": "measured", "facts": "a_priori",
-}  # fmt: skip
-"""Kinds of dumps, in the order in which a machine folder is read, and the source of their facts."""
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -88,10 +82,11 @@ def import_machine(
             )
     if not dumps:
         raise MachineError(f"nothing to import: {'; '.join(remarks) or 'name files or folders, or --host'}")
-    read = _chosen(dumps, left_out)
-    facts, apriori = _together(name, read)
+    read = chosen(dumps, left_out)
+    said, apriori, apriori_name = by_source(read)
+    said.setdefault("a_priori", []).append(fact("machine", name))
+    facts = list(said.items())
     remarks += _misfits(read, "this process may not ask all of them" if not paths else "are they of one machine?")
-    apriori_name = next((dump.origin for dump, _ in read if dump.kind == "facts"), "facts.pl")
     view = _view(kb, facts, apriori, apriori_name)
     if not view["Cores"]:
         kinds = ", ".join(dict.fromkeys(dump.kind for dump, _ in read))
@@ -124,76 +119,7 @@ def import_machine(
     return imported
 
 
-# -- which dumps -----------------------------------------------------------------------------------
-
-
-def _chosen(dumps: Sequence[Dump], left_out: list[tuple[str, str]]) -> list[tuple[Dump, list[Fact]]]:
-    """One dump of each kind, with its facts, in the order of a machine folder.
-
-    Of several that were named none can be chosen. One that was named goes before those that lie in folders;
-    of these the one that says most is taken.
-    """
-    chosen = []
-    for kind in _SOURCES:
-        mine = [dump for dump in dumps if dump.kind == kind]
-        named = [dump for dump in mine if dump.named]
-        if len(named) > 1:
-            raise MachineError(
-                f"{named[0].origin} and {named[1].origin} are both {kind}: a machine has one; name one of them"
-            )
-        best: tuple[Dump, list[Fact]] | None = None
-        broken: list[DumpError] = []
-        for dump in named or mine:
-            try:
-                facts = dump.read()
-            except DumpError as error:
-                broken.append(error)
-                left_out.append((dump.origin, str(error)))
-                continue
-            if best is None or len(facts) > len(best[1]):
-                best = dump, facts
-        if broken and best is None:
-            raise broken[0]
-        if best is not None:
-            chosen.append(best)
-            refused = {origin for origin, _ in left_out}
-            for dump in mine:
-                if dump is not best[0] and dump.origin not in refused:
-                    left_out.append((dump.origin, f"{kind} is taken from {best[0].origin}"))
-    return _with_cpuinfo(chosen, left_out)
-
-
-def _with_cpuinfo(
-    chosen: list[tuple[Dump, list[Fact]]], left_out: list[tuple[str, str]]
-) -> list[tuple[Dump, list[Fact]]]:
-    """A /proc/cpuinfo beside a copy of /sys is read with it (machine.py), unless the copy has its own."""
-    by_kind = {dump.kind: (dump, facts) for dump, facts in chosen}
-    if not {"sysfs", "cpuinfo"} <= by_kind.keys():
-        return chosen
-    (sysfs, before), (beside, _) = by_kind["sysfs"], by_kind["cpuinfo"]
-    files = _tree(sysfs)
-    if _cpuinfo_in(files) is not None:
-        left_out.append((beside.origin, f"/proc/cpuinfo is taken from {sysfs.origin}"))
-        return [each for each in chosen if each[0] is not beside]
-    both = machine.read_sysfs(files, sysfs.origin, beside.files["cpuinfo.txt"])
-    known = set(before)
-    by_kind["sysfs"] = sysfs, [each for each in both if each in known]
-    by_kind["cpuinfo"] = beside, [each for each in both if each not in known]
-    return [by_kind[kind] for kind in by_kind]
-
-
-def _together(
-    name: str, read: Iterable[tuple[Dump, list[Fact]]]
-) -> tuple[list[tuple[str, list[Fact]]], str]:
-    """All facts by source, as machine.read gives them, and the text of facts.pl."""
-    facts: dict[str, list[Fact]] = {}
-    apriori = ""
-    for dump, said in read:
-        if dump.kind == "facts":
-            apriori = dump.files["facts.pl"].decode()
-        facts.setdefault(_SOURCES[dump.kind], []).extend(said)
-    facts.setdefault("a_priori", []).append(fact("machine", name))
-    return list(facts.items()), apriori
+# -- do they fit together -------------------------------------------------------------------------
 
 
 def _misfits(read: Iterable[tuple[Dump, Sequence[Fact]]], suspicion: str) -> Iterator[str]:
@@ -298,7 +224,7 @@ def _told_clocks(
         if dump.kind == "cpuinfo":
             data: bytes | None = dump.files["cpuinfo.txt"]
         elif dump.kind == "sysfs":
-            data = _cpuinfo_in(_tree(dump))
+            data = cpuinfo_in(tree_of(dump))
         else:
             continue
         for core, (hertz, key) in cpuinfo.clocks(data, dump.origin).items() if data else ():
@@ -309,18 +235,6 @@ def _told_clocks(
         if in_name and isinstance(numbered, int):
             found[numbered] = in_name, f"in the processor's name, {str(brand).strip()!r}"
     return found
-
-
-def _tree(sysfs: Dump) -> dict[str, bytes]:
-    """The files of a copy of /sys, by path."""
-    from skb.readers.sysfs_files import unpack
-
-    (data,) = sysfs.files.values()
-    return unpack(data, sysfs.origin)
-
-
-def _cpuinfo_in(files: Mapping[str, bytes]) -> bytes | None:
-    return next((content for path, content in files.items() if f"/{path}".endswith("/proc/cpuinfo")), None)
 
 
 def _package_lines(view: Mapping[str, Any], remarks: list[str]) -> list[str]:

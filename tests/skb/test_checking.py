@@ -118,7 +118,7 @@ def test_checking_a_machine_leaves_the_booted_one_alone(kb: KnowledgeBase) -> No
 
 
 def test_the_booted_machine_is_checked_with_what_was_asserted(kb: KnowledgeBase) -> None:
-    kb.load_machine(sysfs=[fact("cpu_clock", 0, 2_000_000_000)])
+    kb.load_machine([("sysfs", [fact("cpu_clock", 0, 2_000_000_000)])])
     kb.load("user", [fact("cpu_clock", 0, 3_000_000_000)])
     (told,) = [each for each in checking.check(kb, Sources("booted")).contradictions if "cpu_clock" in each.fact]
     assert (told.source, told.other_source) == ("user", "sysfs")
@@ -457,3 +457,17 @@ def test_exports_of_version_1_and_2_are_the_same_machine(kb: KnowledgeBase, topo
             assert comparison.differences == 0
             unstated = {row.kind for row in comparison.rows if not row.stated}
             assert unstated <= {"packages"} and (not unstated or "pack" not in topology)
+
+
+def test_a_folder_is_checked_as_it_would_be_imported(tmp_path: Path) -> None:
+    """A /proc/cpuinfo beside a copy of /sys adds what the copy does not say, and nothing a second time."""
+    names = "".join(f"processor : {cpu}\nmodel name : Some CPU @ 2.00GHz\ncore id : 7\n\n" for cpu in range(2))
+    (tmp_path / "cpuinfo").write_text(names)
+    for cpu in range(2):
+        topology = tmp_path / f"sys/devices/system/cpu/cpu{cpu}/topology"
+        topology.mkdir(parents=True)
+        for file, content in (("core_cpus", f"{1 << cpu:x}"), ("core_id", str(cpu)), ("package_cpus", "3")):
+            (topology / file).write_text(f"{content}\n")
+    (sysfs,) = (facts for source, facts in checking.sources_of(str(tmp_path)).said or () if source == "sysfs")
+    assert [each.args for each in sysfs if each.name == "cpu_thread"] == [(0, 0, 0, 0), (1, 0, 1, 0)]
+    assert [each.args[0] for each in sysfs if each.name == "cpu_brand"] == [0, 1]
