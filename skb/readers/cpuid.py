@@ -14,6 +14,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from skb.facts import Fact, Text, compound, fact
+from skb.readers import DumpError
 from skb.readers.cpuid_caches import Cache, caches, tlbs
 from skb.readers.cpuid_dumps import DumpedCpu, layout_of, parse, parse_folder, text_of
 from skb.readers.cpuid_features import features
@@ -38,10 +39,10 @@ _RECOGNISED_BYTES = 1 << 18  # a report may open with pages about the program th
 
 def recognises(data: bytes) -> bool:
     """Whether the file is a CPUID dump: a `puN` file of hwloc's, or any text that `read` reads."""
-    head = data[:_RECOGNISED_BYTES]
-    if b"\0" in head:
+    try:
+        text = text_of(data[:_RECOGNISED_BYTES], "")
+    except DumpError:
         return False
-    text = head.decode("latin-1")
     return text.startswith("# mask e[abcd]x => e[abcd]x") or layout_of(text) is not None
 
 

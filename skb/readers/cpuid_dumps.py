@@ -47,10 +47,11 @@ _CPUID_R_LEAF = re.compile(
     rf"\s*0x({_HEX}{{8}}) 0x({_HEX}{{1,8}}): "
     rf"eax=0x({_HEX}{{8}}) ebx=0x({_HEX}{{8}}) ecx=0x({_HEX}{{8}}) edx=0x({_HEX}{{8}})\s*\Z"
 )
-_REPORT_LINE = re.compile(rf"\s*CPUID\s+{_HEX}{{1,8}}(?![0-9A-Za-z])")
+_REPORT_LINE = re.compile(rf"\s*CPUID\s+{_HEX}{{1,8}}(?![0-9A-Za-z])", re.IGNORECASE)
 _REPORT_LEAF = re.compile(
     rf"\s*CPUID\s+({_HEX}{{8}})\s*:?\s*({_HEX}{{8}})[- ]({_HEX}{{8}})[- ]({_HEX}{{8}})[- ]({_HEX}{{8}})"
-    rf"(?![0-9A-Za-z])(?:.*?\[SL ({_HEX}{{1,8}})\])?"
+    rf"(?![0-9A-Za-z])(?:.*?\[SL ({_HEX}{{1,8}})\])?",
+    re.IGNORECASE,
 )
 _REPORT_HEADERS = (
     (re.compile(r"-+\[\s*(?:CPUID Registers / )?Logical CPU #(\d+)[^\]]*\]-+"), 0),
@@ -70,8 +71,17 @@ _RAW_END = re.compile(r"-{40,}\s*\Z")  # libcpuid's own answers follow
 _PU_FILE = re.compile(r"(?:.*/)?pu(\d{1,9})\Z")
 
 
+def _without_mark(data: bytes) -> bytes:
+    """The text without its byte order mark, a byte a character; what is none stays as it is."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        text = data[: len(data) // 2 * 2].decode("utf-16", "replace")
+        return text.encode("latin-1", "replace")
+    return data.removeprefix(b"\xef\xbb\xbf")
+
+
 def text_of(data: bytes, name: str) -> str:
-    """The dump as text; raises DumpError for what is plainly binary."""
+    """The dump as text, which programs under Windows may write as UTF-16; DumpError for what is plainly binary."""
+    data = _without_mark(data)
     zero = data.find(b"\0")
     if zero >= 0:
         raise DumpError(f"{name}: offset {zero:#x}", "a zero byte; a CPUID dump is text")
@@ -139,7 +149,7 @@ def _parse_cpuid_r(lines: list[str], name: str) -> Iterator[DumpedCpu]:
             seen[number] = at
             current = {}
             yield DumpedCpu(number, f"{name}:{at}", current)
-        elif line.strip() and not line.startswith("#"):
+        elif line.strip() and not line.startswith("#") and current is not None:  # a terminal shows a prompt above
             raise DumpError(
                 f"{name}:{at}",
                 f"{_shown(line)} is no line of `cpuid -r`; expected "

@@ -11,6 +11,7 @@ import tarfile
 import time
 import xml.etree.ElementTree as ET
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -673,3 +674,21 @@ def test_any_registers_whatever_give_facts_or_a_place(rows: list, maker: str) ->
         for leaf, sub, (a, b, c, d) in rows
     ]
     read_or_refuse("CPU 0:\n   {}\n".format("\n   ".join(lines)).encode())
+
+
+@pytest.mark.parametrize("written", [
+    lambda text: text.encode("utf-16"), lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+    lambda text: text.encode("utf-8-sig"), lambda text: text.replace("\n", "\r\n").encode(),
+    lambda text: b"$ cpuid -r\n" + text.encode(),
+], ids=["utf-16", "utf-16-be", "utf-8-sig", "crlf", "prompt"])
+def test_registers_are_read_however_their_text_was_kept(written: Callable[[str], bytes]) -> None:
+    text = (Path(__file__).resolve().parents[2] / "machines" / "amd-4x4" / "cpuid.txt").read_text()
+    assert cpuid.recognises(written(text))
+    assert cpuid.read(written(text), "x") == cpuid.read(text.encode(), "x")
+
+
+def test_a_report_in_small_letters_is_read() -> None:
+    line = "CPUID 00000000: 00000001-68747541-444D4163-69746E65\n"
+    line += "CPUID 00000001: 00100F80-00060800-00802009-178BFBFF\n"
+    assert cpuid.recognises(line.lower().encode())
+    assert cpuid.read(line.lower().encode(), "x") == cpuid.read(line.encode(), "x")
