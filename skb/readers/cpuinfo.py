@@ -23,7 +23,8 @@ from skb.readers.sysfs_files import Tree
 _PROCESSOR = re.compile(r"processor\s*:\s*([0-9]{1,6})\s*\Z")
 _PROCESSOR_LINE = re.compile(rb"^processor[ \t]*:[ \t]*[0-9]{1,6}[ \t\r]*$", re.MULTILINE)
 _OTHER_LINE = re.compile(
-    rb"^(?:vendor_id|model name|vendor|cpu|clock|BogoMIPS|Features|CPU implementer|isa)[ \t]*:", re.MULTILINE
+    rb"^(?:vendor_id|model name|vendor|cpu|clock|BogoMIPS|Features|CPU implementer|isa)[ \t]*:",
+    re.MULTILINE | re.IGNORECASE,
 )
 _IN_NAME = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,4})?)\+? ?([MG])Hz", re.IGNORECASE)
 _MEGAHERTZ = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)(?: ?MHz)?\Z", re.IGNORECASE)
@@ -49,7 +50,9 @@ def read(data: bytes, name: str) -> list[Fact]:
     facts = list(cpuinfo_facts(Tree({}, {"proc/cpuinfo": data}, name), online))
     threads: Counter[tuple[int, int]] = Counter()
     for cpu, fields in sorted(cpus.items()):
-        package, core = _integer(fields, "physical id", 0), _integer(fields, "core id", cpu)
+        # LoongArch and MIPS call them otherwise
+        package = _integer(fields, "physical id", _integer(fields, "package", 0))
+        core = _integer(fields, "core id", _integer(fields, "core", cpu))
         facts.append(fact("cpu_thread", cpu, package, core, threads[package, core]))
         threads[package, core] += 1
     facts += [fact("cpu_clock", cpu, hertz) for cpu, (hertz, _) in sorted(_clocks(cpus).items())]
@@ -77,7 +80,7 @@ def _clocks(cpus: dict[int, dict[str, str]]) -> dict[int, tuple[int, str]]:
     for fields in cpus.values():
         name = fields.get("model name", "")
         for key in ("clock", "cpu MHz"):
-            value = _MEGAHERTZ.match(fields.get(key, ""))
+            value = _MEGAHERTZ.match(fields.get(key.lower(), ""))
             hertz = round(float(value[1]) * 10**6) if value else 0
             if hertz > highest.get(name, (0, ""))[0]:
                 highest[name] = hertz, key
@@ -93,7 +96,7 @@ def _clocks(cpus: dict[int, dict[str, str]]) -> dict[int, tuple[int, str]]:
 
 
 def _processors(data: bytes, name: str) -> dict[int, dict[str, str]]:
-    """Key to value of every CPU's paragraph, by its number."""
+    """Key, in small letters, to value of every CPU's paragraph, by its number."""
     found: dict[int, dict[str, str]] = {}
     fields: dict[str, str] = {}
     for number, line in enumerate(data.decode("latin-1").splitlines(), 1):
@@ -106,7 +109,7 @@ def _processors(data: bytes, name: str) -> dict[int, dict[str, str]]:
                 raise DumpError(f"{name}:{number}", f"processor {cpu}: {what}")
             fields = found[cpu] = {}
         elif colon:
-            fields[key.strip()] = value.strip()
+            fields[key.strip().lower()] = value.strip()  # LoongArch has capitals
         elif not line.strip():
             fields = {}  # what stands in a paragraph of its own is of no one CPU
     return found

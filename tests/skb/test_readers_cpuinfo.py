@@ -130,3 +130,18 @@ def test_this_machine_has_the_cpus_that_the_kernel_runs() -> None:
         first, _, last = part.partition("-")
         expected |= set(range(int(first), int(last or first) + 1))
     assert {args[0] for args in named(cpuinfo.read(HERE.read_bytes(), str(HERE)), "cpu_thread")} == expected
+
+
+def test_loongarch_and_mips_name_their_places_otherwise() -> None:
+    loongson = "".join(
+        f"processor : {cpu}\npackage : {cpu // 2}\ncore : {cpu % 2}\n"
+        "Model Name : Loongson-3A5000\nCPU MHz : 2500.00\n\n"
+        for cpu in range(4)
+    ).encode()
+    assert cpuinfo.recognises(loongson)
+    facts = cpuinfo.read(loongson, "x")
+    places = [f.args for f in facts if f.name == "cpu_thread"]
+    assert places == [(0, 0, 0, 0), (1, 0, 1, 0), (2, 1, 0, 0), (3, 1, 1, 0)]
+    assert {f.args[1] for f in facts if f.name == "cpu_clock"} == {2_500_000_000}
+    mips = b"processor : 0\nBogoMIPS : 1\nVPE : 0\ncore : 0\n\nprocessor : 1\nBogoMIPS : 1\nVPE : 1\ncore : 0\n\n"
+    assert [f.args for f in cpuinfo.read(mips, "x") if f.name == "cpu_thread"] == [(0, 0, 0, 0), (1, 0, 0, 1)]
