@@ -128,6 +128,7 @@ def add_file(origin: str, data: bytes, found: Found, named: bool) -> None:
     except DumpError as error:
         _refuse(origin, error.what, error.what, found, named)
         return
+    plain = _as_utf8(plain)
     if plain[257:262] == b"ustar":
         _tarball(origin, data, plain, found, named)
     elif not plain:
@@ -153,6 +154,16 @@ def add_file(origin: str, data: bytes, found: Found, named: bool) -> None:
         found.functions.append(Loose(origin, plain, named))
     else:
         _refuse(origin, f"{NO_DUMP}; {_recognised()}", NO_DUMP, found, named)
+
+
+def _as_utf8(data: bytes) -> bytes:
+    """Text that Windows kept as UTF-16, as all readers read it; anything else stays as it is."""
+    if data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        return data
+    try:
+        return data.decode("utf-16").encode()
+    except UnicodeError:
+        return data
 
 
 def _refuse(origin: str, what: str, briefly: str, found: Found, named: bool) -> None:

@@ -22,7 +22,7 @@ from kernel.multikernel import Multikernel
 from skb import importing, machine, machine_writing
 from skb.engine import SkbError
 from skb.facts import to_prolog
-from skb.finding import NO_DUMP
+from skb.finding import NO_DUMP, dumps_in
 from skb.importing import Imported, import_machine
 from skb.knowledge import KnowledgeBase
 from skb.machine import MachineError
@@ -324,6 +324,13 @@ def test_two_dumps_of_a_kind_that_were_named_are_refused(
     with pytest.raises(MachineError, match=r"acpi\.txt and .*other\.txt are both acpi: a machine has one; name one"):
         imports(AMD / "acpi.txt", tmp_path / "other.txt")
     assert written(home) == []
+
+
+@pytest.mark.parametrize("name", ["acpi.txt", "cpuid.txt", "pci.txt"])
+def test_text_that_was_kept_as_utf_16_is_the_same_dump(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes((AMD / name).read_text().encode("utf-16"))
+    (dump,), (other,) = (dumps_in([folder / name]).dumps for folder in (AMD, tmp_path))
+    assert dump.kind == other.kind and dump.read() == other.read()
 
 
 def test_a_file_that_is_named_twice_is_one_file(imports: Callable[..., Imported], tmp_path: Path) -> None:
