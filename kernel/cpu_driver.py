@@ -196,7 +196,9 @@ class CpuDriver:
         what the message costs (dissertation §2.6.2). Else it finds the message when it next runs.
         """
         receiver = waiting.dispatcher
-        if receiver is not sender and receiver.takes_messages and self.current is sender:
+        if receiver.driver is not self or self.current is not sender:
+            return  # one of them was moved to another core since
+        if receiver is not sender and receiver.takes_messages:
             receiver.prefer(waiting)
             self._enter()
             self._donate(sender, receiver)

@@ -6,6 +6,10 @@ disabled one is told apart by how it came to be so, because that says what it wi
 has every transition there is, with the save area that it stores registers to or takes them from; whatever
 is not in it is a fault of whoever asked for it, and raises `IllegalTransition`. The figures leave out traps
 and page faults; those follow the text (dissertation §2.5.2) and Barrelfish's specification.
+
+To load a thread's registers and to be enabled is one step, though two instructions: between them the dispatcher is
+in its critical section, and is resumed there when it was preempted there. As resuming a thread takes no simulated
+time, nothing ever reaches a simulated dispatcher in that state.
 """
 
 from __future__ import annotations
@@ -134,6 +138,14 @@ def _define() -> None:
 
 
 _define()
+
+
+def follow(state: State, *events: Event) -> State:
+    """Where these events lead, one after the other; IllegalTransition where one of them cannot happen."""
+    for event in events:
+        state = state.transition(event).after
+    return state
+
 
 TRANSITIONS = {
     (state, event): transition

@@ -24,6 +24,7 @@ from kernel.dispatch_state import (
     Event,
     SaveArea,
     State,
+    follow,
 )
 from kernel.rbed import Task
 from kernel.threads import ENDLESS, Code, Thread, ThreadState
@@ -31,6 +32,10 @@ from kernel.threads import ENDLESS, Code, Thread, ThreadState
 if TYPE_CHECKING:
     from kernel.cpu_driver import CpuDriver
     from kernel.domain import Domain
+
+# A context switch makes these transitions and no others, so it looks them up once and for all.
+_ENTERED_AND_RESUMED = follow(NOT_RUNNING, Event.SCHEDULE, Event.RESUME)
+_PREEMPTED = RUNNING.transition(Event.PREEMPT).after
 
 Handler = Callable[[Any], Code]
 """What an entry point runs, given the page that is not mapped, or what was raised."""
@@ -113,22 +118,29 @@ class Dispatcher:
     def enter(self, now: int, event: Event = Event.SCHEDULE) -> None:
         """The CPU driver lets it run: what was interrupted while disabled goes on, else a thread is chosen."""
         self.dispatched_ps = now
-        state = self.take(event)
+        if self.state is NOT_RUNNING and event is Event.SCHEDULE:
+            self.state = _ENTERED_AND_RESUMED
+            self._next_turn()
+            return
+        self.take(event)
         if event is Event.LMP:
             self.take(Event.RESUME)
-        elif state.entry == "Run" or not self._upcalls:
-            self.run_upcall()
+        elif not self._upcalls:  # else a handler goes on
+            self._next_turn()
+            self.take(Event.RESUME)
 
-    def run_upcall(self) -> None:
-        """Entered at Run: a new timeslice, the next runnable thread's turn."""
+    def _next_turn(self) -> None:
+        """At Run: a new timeslice, the next runnable thread's turn."""
         self.timeslices += 1
         if len(self.run_queue) > 1:
             self.run_queue.rotate(-1)
-        self.take(Event.RESUME)
 
     def preempted(self) -> None:
         """The core is given to another, or left idle."""
-        if self.state.running:
+        if self.state is RUNNING:
+            self.save_areas[SaveArea.ENABLED] = self.run_queue[0]
+            self.state = _PREEMPTED
+        elif self.state.running:
             self.take(Event.PREEMPT)
         self.deallocations += 1
 
@@ -263,7 +275,7 @@ class Dispatcher:
             for upcall in self._upcalls:
                 upcall.lost = upcall.lost or upcall.area is area
         thread.compute(0, again)
-        self._upcalls.append(_Upcall(Thread(self, handler(argument)), area))
+        self._upcalls.append(_Upcall(Thread(self, _run(handler, argument)), area))
         self.driver.activate(now)
 
     def _handled(self, now: int) -> None:
@@ -275,3 +287,8 @@ class Dispatcher:
             return
         if self.take(Event.RESUME) is RUNNING:
             self._faults_while_disabled = 0
+
+
+def _run(handler: Handler, argument: object) -> Code:
+    """A handler as a thread's code, so that what is wrong with it shows when it runs."""
+    yield from handler(argument)

@@ -46,6 +46,8 @@ def _yield(thread: Thread, to: Dispatcher | None, now: int) -> None:
     own = thread.dispatcher
     if to is not None and to.driver is not own.driver:
         raise KernelError(f"a dispatcher on core {own.core} cannot yield to one on core {to.core}")
+    if own.state.disabled:
+        raise KernelError(f"the handler at {own.state.entry} yields; it has to come to its end first")
 
     def enter_kernel(_: int) -> None:
         thread.compute(0, thread.resume)

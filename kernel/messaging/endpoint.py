@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kernel.threads import Thread, ThreadState
+
+if TYPE_CHECKING:
+    from kernel.cpu_driver import CpuDriver
 
 
 class Link(Protocol):
@@ -38,12 +41,12 @@ class Endpoint:
 
     def deliver(
         self, message: object, receive_ps: int, now: int, taken: Callable[[int], None] = lambda _: None,
-        interrupts: bool = True,
+        local: CpuDriver | None = None,
     ) -> Thread | None:
         """A message has arrived; taking it costs the receiver `receive_ps`, and `taken` is told of it.
 
-        The result is the thread that waited and has it now. If it was blocked, an interrupt woke it, unless
-        the message came from its own core, which the caller says by not `interrupts`.
+        The result is the thread that waited and has it now. If it was blocked, an interrupt woke it, unless its
+        own CPU driver, `local`, has brought the message.
         """
         self._messages.append((message, receive_ps, taken))
         thread = self._waiter
@@ -53,7 +56,7 @@ class Endpoint:
         driver = thread.dispatcher.driver
         if thread.state is ThreadState.BLOCKED:
             self._hand_over(thread, now)
-            if interrupts:
+            if driver is not local:
                 driver.interrupt(now)
             thread.unblock(now)
             return thread

@@ -25,7 +25,7 @@ class LmpLink:
         driver = thread.dispatcher.driver
 
         def delivered(later: int) -> None:
-            receiver = self._endpoint.deliver(message, 0, later, interrupts=False)
+            receiver = self._endpoint.deliver(message, 0, later, local=driver)
             if receiver is not None:
                 driver.local_message(thread.dispatcher, receiver)
             thread.resume(later)

@@ -303,6 +303,25 @@ def test_a_handler_that_waits_ends_the_domain(kernel: Multikernel, spawn: Callab
     assert spawn(main).fault == "the handler at PageFault waits, which a disabled dispatcher must not"
 
 
+def test_a_handler_that_yields_ends_the_domain(spawn: Callable[..., Domain]) -> None:
+    def handler(_: int) -> Code:
+        yield Yield()
+
+    def main(_: Environment) -> Code:
+        yield Install("PageFault", handler)
+        yield Touch((1,))
+
+    assert spawn(main).fault == "the handler at PageFault yields; it has to come to its end first"
+
+
+def test_a_handler_that_is_none_ends_the_domain_when_it_is_needed(spawn: Callable[..., Domain]) -> None:
+    def main(_: Environment) -> Code:
+        yield Install("PageFault", lambda page: 1 // 0)  # type: ignore[arg-type, return-value]
+        yield Touch((1,))
+
+    assert "ZeroDivisionError" in spawn(main).fault
+
+
 def test_an_exception_without_a_handler_ends_the_domain(spawn: Callable[..., Domain]) -> None:
     def main(_: Environment) -> Code:
         yield Raise("illegal instruction")

@@ -174,7 +174,7 @@ def test_work_that_moves_to_a_slower_core_takes_longer(load: Load) -> None:
     assert dispatcher.iterations == pytest.approx(done, rel=0.01)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
         st.tuples(
