@@ -9,6 +9,7 @@ loaded into modules of their own, which import from this one.
 
 :- use_module(apriori, []).
 :- use_module(proof, []).
+:- use_module(examples, []).
 :- use_module(units, []).
 :- use_module(vacating, []).
 :- reexport(vocabulary, [declared/6]).

@@ -73,8 +73,9 @@ class CommandCompleter(Completer):
                 yield from ((program.name, program.summary) for program in PROGRAMS.values())
             case "DOMAIN":
                 yield from ((d.name, d.state) for d in kernel.domains())
-            case "COMMAND":
+            case "COMMAND|PREDICATE":
                 yield from ((c.name, c.summary) for c in COMMANDS.values())
+                yield from self._vocabulary()
             case "FILE" | "MANIFEST":
                 yield from _files(word)
             case "CORE":

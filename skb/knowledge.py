@@ -38,6 +38,23 @@ class Predicate:
     arguments: tuple[str, ...]
     meaning: str
 
+    @property
+    def signature(self) -> str:
+        """`distance(a, b, latency)`."""
+        return f"{self.name}({', '.join(argument.split(':', 1)[0] for argument in self.arguments)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How a predicate is used: the `sources` that state a fact, and the `key` arguments that identify one; the
+    `determinism` of what is derived; of either a question by it.
+    """
+
+    sources: tuple[str, ...]
+    key: tuple[str, ...]
+    determinism: str
+    example: str
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -208,6 +225,25 @@ class KnowledgeBase:
             for row in rows
         ]
         return sorted(found, key=lambda entry: (entry.name, entry.arity))
+
+    def usage(self, predicate: Predicate) -> Usage:
+        """How a predicate of the vocabulary is used."""
+        bind: dict[str, Term] = {"Name": predicate.name, "Arity": predicate.arity}
+        if predicate.kind == "fact":
+            found = self.once(
+                "findall(S, vocabulary:declared_source(Name, Arity, S), Sources), "
+                "( vocabulary:key_positions(Name, Arity, Key) -> true ; Key = [] )", bind,
+            )
+            assert found is not None
+            names = [argument.split(":", 1)[0] for argument in predicate.arguments]
+            variables = ", ".join(name.title().replace("_", "") for name in names)
+            return Usage(
+                tuple(found["Sources"]), tuple(names[position - 1] for position in found["Key"]), "",
+                f"{predicate.name}({variables})",
+            )
+        found = self.once("vocabulary:determinism(Name, Arity, D), examples:example(Name, Arity, Goal)", bind)
+        assert found is not None
+        return Usage((), (), found["D"], str(found["Goal"]))
 
 
 def _machine(said: Sequence[tuple[str, Sequence[Fact]]], apriori: str, apriori_name: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from shell.commands import (
     records,
     time,
     topology,
+    vocabulary,
 )
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "records",
     "time",
     "topology",
+    "vocabulary",
 ]

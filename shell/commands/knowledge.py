@@ -56,33 +56,6 @@ def query(session: Session, text: str) -> Result:
     return skb(session, _ANSWERS_SHOWN, text)
 
 
-@command("facts", group="knowledge", summary="what can be asked, or the facts of one name with their sources",
-         example="facts ht_link/2")
-@click.argument("name", required=False)
-def facts(session: Session, name: str | None) -> Result:
-    if name is None:
-        entries = session.kb.predicates()
-        table = [(f"{e.name}/{e.arity}", e.kind, ", ".join(e.arguments), e.meaning) for e in entries]
-        data = [{"name": e.name, "arity": e.arity, "kind": e.kind, "arguments": list(e.arguments),
-                 "meaning": e.meaning} for e in entries]
-        return Result(data, Table(("predicate", "kind", "arguments", "meaning"), table))
-    bare, _, arity = name.partition("/")
-    if arity and not arity.isdigit():
-        raise ShellError(f"'{name}' is no NAME or NAME/ARITY")
-    known = [e for e in session.kb.predicates() if e.name == bare and (not arity or e.arity == int(arity))]
-    if not known:
-        found = session.kb.once("vocabulary:suggestion(Name, Arity, Text)",
-                                {"Name": bare, "Arity": int(arity or 0)})
-        raise ShellError(f"no fact {name}{found['Text'] if found else ''}")
-    if known[0].kind != "fact":
-        raise ShellError(f"{name} is concluded, not stated: {known[0].meaning}; ask it with skb")
-    held = session.kb.facts(bare, int(arity) if arity else None)
-    headings = tuple(argument.split(":", 1)[0] for argument in known[0].arguments)
-    rows = [(*(shown(value) for value in values), source) for values, source in held]
-    data = [{"arguments": [plain(value) for value in values], "source": source} for values, source in held]
-    return Result(data, Table((*headings, "source"), rows))
-
-
 @command("assert", group="knowledge", summary="state a fact of your own; it wins over what dumps say",
          example="assert core_load(3, 50)", raw="FACT")
 def assert_(session: Session, text: str) -> Result:

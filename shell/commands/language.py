@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 
 import click
 
+from shell.commands import vocabulary
 from shell.errors import ShellError
 from shell.output import Result
-from shell.registry import COMMANDS, GROUPS, Command, command, family, resolve
+from shell.registry import COMMANDS, GROUPS, Command, command, family, first_words, resolve
 from shell.session import Quit, Session
 
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 
 
-@command("help", group="shell", summary="all commands, or one with an example", example="help spawn")
-@click.argument("words", metavar="COMMAND", nargs=-1)
+@command("help", group="shell", summary="all commands, or one of them, or a predicate, with an example",
+         example="help spawn")
+@click.argument("words", metavar="COMMAND|PREDICATE", nargs=-1)
 def help_(session: Session, words: tuple[str, ...]) -> Result:
-    if len(words) == 1 and words[0] not in COMMANDS and family(words[0]):
-        return _listing(family(words[0]))
-    if words:
-        return _help_on(resolve(" ".join(words))[0])
-    return _listing(list(COMMANDS.values()))
+    if not words:
+        return _listing(list(COMMANDS.values()))
+    if len(words) == 1 and words[0] not in COMMANDS:
+        if family(words[0]):
+            return _listing(family(words[0]))
+        predicates = vocabulary.declared(session, words[0])
+        if predicates:
+            return vocabulary.help_on(session, predicates)
+        known = {*first_words(), *(each.name for each in session.kb.predicates())}
+        near = difflib.get_close_matches(words[0], known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "help lists the commands, facts the predicates"
+        raise ShellError(f"no command or predicate '{words[0]}'; {hint}")
+    return _help_on(resolve(" ".join(words))[0])
 
 
 def _listing(commands: Sequence[Command]) -> Result:
@@ -34,7 +45,8 @@ def _listing(commands: Sequence[Command]) -> Result:
         members = [each for each in commands if each.group == group]
         lines += [group, *(f"  {each.name:{width}}  {each.summary}" for each in members)] if members else []
         listing += [{"name": each.name, "group": group, "summary": each.summary} for each in members]
-    return Result(listing, "\n".join([*lines, "", "help COMMAND says how one is written"]))
+    lines += ["", "help COMMAND says how one is written, help PREDICATE what one of `facts` means"]
+    return Result(listing, "\n".join(lines))
 
 
 def _help_on(found: Command) -> Result:
