@@ -2,7 +2,9 @@
 
 It dispatches its core's dispatchers by RBED on the core's own clock, charges what mechanisms cost,
 and accounts for every picosecond. Between two instants at which something reaches the core, nothing is
-simulated: `settle` charges the whole stretch at once.
+simulated: `settle` charges the whole stretch at once. A core with nothing to run is halted, and an interrupt
+wakes it. The timer interrupt that ends a timeslice costs nothing by itself: it is part of what was measured as
+the cost of a context switch.
 """
 
 from __future__ import annotations

@@ -202,15 +202,20 @@ class Multikernel:
             requests.append(MoveDispatcher(domain, move.dispatcher, move.core, move.phases, self.first_core))
         self._core_changes.pop(core, None)
         self._decided(TakeCoreOffline(core, tuple(requests)), inferences)
-        self._run_until(lambda: core in self._core_changes and self.drivers[core].state == "off line", f"core {core}")
+        driver = self.drivers[core]
+        self._run_until(
+            lambda: self._core_changes.get(core) is False and not driver.online, f"taking core {core} off line"
+        )
         return [(self._domains[move.domain], move.core) for move in moves]
 
     def bring_online(self, core: int) -> None:
         """Bring a core back; returns when its monitor runs and its timer is in step. PlacementError if it runs."""
         self.controller.restore(core)
+        # It may still be going off line, if the request for that was interrupted.
+        self._run_until(lambda: not self.drivers[core].online, f"taking core {core} off line")
         self._core_changes.pop(core, None)
         self._post(self.first_core, BringCoreOnline(core))
-        self._run_until(lambda: core in self._core_changes, f"core {core}")
+        self._run_until(lambda: self._core_changes.get(core) is True, f"bringing core {core} back")
 
     def find(self, text: str) -> Domain:
         """The domain of that number, or the newest of that name, running ones first."""

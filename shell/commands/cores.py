@@ -20,20 +20,24 @@ _PARTS = ("user", "kernel", "switch", "interrupt", "idle")
 @click.argument("cores", required=False)
 def core_show(session: Session, cores: str | None) -> Result:
     """`user` is what programs had, monitors and the SKB included; `kernel` system calls and upcalls for faults;
-    `switch` context switches; an `idle` core is halted, and `wakeups` counts the interrupts that ended that.
+    `switch` context switches; an `idle` core is halted, and `wakeups` counts the interrupts that ended that. `isa`
+    is shown where there are several: programs run on cores of the instruction sets that they are built for.
     """
     chosen = arguments.cores(cores, session) if cores is not None else tuple(session.kernel.drivers)
+    isas = {row["Core"]: row["Isa"] for row in session.kb.all("isa_of(Core, Isa)")}
+    several = len(set(isas.values())) > 1
     told = {each.core: each for each in session.kernel.cores()}
     rows, data = [], []
     for each in (told[core] for core in chosen):
         parts = _parts(each)
-        rows.append((str(each.core), each.state, *(format_duration(parts[part]) for part in _PARTS),
+        isa = [isas.get(each.core, "")] if several else []
+        rows.append((str(each.core), each.state, *isa, *(format_duration(parts[part]) for part in _PARTS),
                      str(each.context_switches), str(each.wakeups)))
-        data.append({"core": each.core, "state": each.state}
+        data.append({"core": each.core, "state": each.state, "isa": isas.get(each.core)}
                     | {f"{part}_ns": parts[part] // PS_PER_NS for part in _PARTS}
                     | {"context_switches": each.context_switches, "wakeups": each.wakeups})
-    columns = ("core", "state", *_PARTS, "context switches", "wakeups")
-    return Result(data, Table(columns, rows, frozenset(columns) - {"state"}))
+    columns = ("core", "state", *(["isa"] if several else []), *_PARTS, "context switches", "wakeups")
+    return Result(data, Table(columns, rows, frozenset(columns) - {"state", "isa"}))
 
 
 @command("core offline", group="machine", summary="take a core off line; its best-effort dispatchers move elsewhere",

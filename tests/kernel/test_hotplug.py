@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -14,6 +16,7 @@ from kernel.errors import KernelError
 from kernel.multikernel import CoreStatus, Multikernel
 from kernel.program import PROGRAMS, Environment, Loop, Program
 from kernel.threads import Code
+from kernel.timeline import Priority
 from skb.knowledge import KnowledgeBase
 from skb.placement import PlacementError
 
@@ -109,6 +112,19 @@ def test_a_core_that_comes_back_is_as_good_as_the_others(kernel: Multikernel) ->
     assert max(starts.values()) - min(starts.values()) <= 2 * kernel.hardware.cost_ps("tsc_read", 0)
     with pytest.raises(PlacementError, match="core 5 is on line already"):
         kernel.bring_online(5)
+
+
+def test_a_request_that_is_interrupted_goes_on_when_time_passes(kernel: Multikernel) -> None:
+    kernel.spawn("cpu_bound", 16)
+    soon = kernel.now + PS_PER_MS
+    kernel.timeline.at(soon, Priority.TIMER, 0, lambda _: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        kernel.take_offline(5)
+    assert core(kernel, 5).state != "off line"
+    kernel.bring_online(5)
+    assert core(kernel, 5).state != "off line"
+    assert kernel.kb.all("offline(C)") == []
+    assert 5 in kernel.spawn("cpu_bound", cores=(5,)).cores
 
 
 def test_a_reset_brings_every_core_back(load: Load) -> None:

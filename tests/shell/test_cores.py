@@ -34,6 +34,16 @@ def test_the_parts_of_every_cores_time_sum_to_the_time_since_boot() -> None:
     assert clock["ok"]
 
 
+def test_a_machine_of_several_instruction_sets_tells_each_cores() -> None:
+    done = subprocess.run(
+        [str(PILOTFISH), "-m", "scc-host", "-c", "core show 7-8"], capture_output=True, text=True, timeout=60
+    )
+    head, *rows = (line.split() for line in done.stdout.splitlines())
+    assert head[:3] == ["core", "state", "isa"]
+    assert [(row[0], row[2]) for row in rows] == [("7", "x86_64"), ("8", "x86_32")]
+    assert answers("core show 7")[0]["result"][0]["isa"] == "x86_64"  # type: ignore[index]
+
+
 def test_a_core_goes_and_comes_back() -> None:
     _, _, gone, cpus, back, cpu = answers(
         "spawn -n 16 cpu_bound", "run 100ms", "core offline 3", "cpus 3", "core online 3", "cpus 3"
