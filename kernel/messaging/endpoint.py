@@ -30,9 +30,16 @@ class Endpoint:
         self.poll_ps = poll_ps
         self._messages: deque[tuple[object, int, Callable[[int], None]]] = deque()
         self._waiter: Thread | None = None
+        self._receiver: Thread | None = None  # who received here last
+
+    @property
+    def core(self) -> int | None:
+        """The core on which messages are received here; None before anybody has."""
+        return None if self._receiver is None else self._receiver.dispatcher.core
 
     def receive(self, thread: Thread, now: int) -> None:
         """Give the thread the next message when there is one."""
+        self._receiver = thread
         if self._messages:
             self._hand_over(thread, now)
         else:

@@ -36,10 +36,9 @@ class UmpLink:
         queueing: bool = False,
     ) -> None:
         self._timeline = timeline
-        self._receiver = receiver
+        self._hardware = hardware
         self._endpoint = endpoint
-        self._latency_ps = hardware.message_ps(sender, receiver)
-        self._line_ps = hardware.line_ps(sender, receiver)
+        self._between(sender, receiver)
         self.slots = FRAME_BYTES // 2 // round(hardware.cost("cache_line").value)
         self.back: UmpLink  # the other direction, set by `channel`
         self.sent = 0  # messages written here
@@ -55,7 +54,16 @@ class UmpLink:
         """Slots that may be written; the last one is kept for an acknowledgement."""
         return self.slots - 1 - (self.sent - self.acknowledged)
 
+    def _between(self, sender: int, receiver: int) -> None:
+        self._sender, self._receiver = sender, receiver
+        self._latency_ps = self._hardware.message_ps(sender, receiver)
+        self._line_ps = self._hardware.line_ps(sender, receiver)
+
     def send(self, thread: Thread, message: object, now: int) -> None:
+        sender, receiver = thread.dispatcher.driver.core.number, self._endpoint.core
+        if sender != self._sender or (receiver is not None and receiver != self._receiver):
+            # A dispatcher was moved. Its ring stays where it is; what takes time is the way between the two cores.
+            self._between(sender, self._receiver if receiver is None else receiver)
         if self.free >= 1:
             self._write(message, now)
         elif self._queueing:

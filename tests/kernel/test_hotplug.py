@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from kernel.barrier import Barrier
 from kernel.clock import PS_PER_MS, PS_PER_S
 from kernel.errors import KernelError
+from kernel.messaging.endpoint import Endpoint
+from kernel.messaging.ump import channel
 from kernel.multikernel import CoreStatus, Multikernel
-from kernel.program import PROGRAMS, Environment, Loop, Program
+from kernel.program import PROGRAMS, Environment, Loop, Program, Receive, Send, Spend
 from kernel.threads import Code
 from kernel.timeline import Priority
 from skb.knowledge import KnowledgeBase
@@ -188,6 +190,52 @@ def test_work_that_moves_to_a_slower_core_takes_longer(load: Load) -> None:
     dispatcher.move_to(driver)
     assert dispatcher.looped_iteration_ps == pytest.approx(before * was / driver.core.clock_hz, rel=0.01)
     assert dispatcher.iterations == pytest.approx(done, rel=0.01)
+
+
+def test_messages_take_the_way_to_where_their_receiver_is_now(kernel: Multikernel) -> None:
+    """A channel within a package, of which one end is moved to another."""
+    box, back = Endpoint(PS_PER_S), Endpoint(PS_PER_S)
+    there, _ = channel(kernel.timeline, kernel.hardware, (1, back), (2, box))
+    sent: list[int] = []
+    got: list[int] = []
+
+    def sender(_: Environment) -> Code:
+        while True:
+            yield Spend(PS_PER_MS)
+            sent.append(kernel.now)
+            yield Send(there, "ping")
+
+    def receiver(_: Environment) -> Code:
+        while True:
+            yield Receive(box)
+            got.append(kernel.now)
+
+    def main(environment: Environment) -> Code:
+        return receiver(environment) if environment.rank else sender(environment)
+
+    PROGRAMS["pair"] = Program("pair", "", "", main)
+    try:
+        kernel.spawn("cpu_bound", 1, cores=(0,))
+        kernel.spawn("pair", 2)
+    finally:
+        del PROGRAMS["pair"]
+    kernel.run(10 * PS_PER_MS)
+    domain = kernel.find("pair")
+    one, other = (domain.dispatchers[index].core for index in (0, 1))
+
+    def latency() -> int:
+        return got[-1] - sent[len(got) - 1]
+
+    hardware = kernel.hardware
+    assert latency() == hardware.message_ps(one, other) + hardware.line_ps(one, other)
+    for each in (2, 3):  # the rest of the package
+        if each not in (one, other):
+            kernel.take_offline(each)
+    kernel.take_offline(other)
+    moved = domain.dispatchers[1].core
+    kernel.run(10 * PS_PER_MS)
+    assert hardware.message_ps(one, moved) != hardware.message_ps(one, other)
+    assert latency() == hardware.message_ps(one, moved) + hardware.line_ps(one, moved)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
