@@ -115,9 +115,8 @@ argument_check(_:Type, Value, Check) :-
 
 inline_check(label(Type), Value, Check) :-
     inline_check(Type, Value, Check).
-inline_check(number, Value, number(Value)).
 inline_check(atom, Value, atom(Value)).
-inline_check(Type, Value, (integer(Value), Value >= 0)) :-
+inline_check(Type, Value, (integer(Value), Value >> 64 =:= 0)) :-      % from 0 on, of 64 bits at most
     natural(Type, _).
 
 :- compile_vocabulary.
@@ -556,11 +555,21 @@ refuse(Fact) :-
         type_text(Type, Expected),
         (   var(Value)
         ->  format(string(Text), "~w is ~w, found a variable", [Arg, Expected])
-        ;   format(string(Text), "~w is ~w, found ~q", [Arg, Expected, Value])
+        ;   format(string(Found), "~q", [Value]),
+            shortened(Found, Shown),
+            format(string(Text), "~w is ~w, found ~w", [Arg, Expected, Shown])
         ),
         throw(error(malformed_fact(Fact, Text), _))
     ;   suggestion(Name, Arity, Suggestion),
         throw(error(undeclared_fact(Fact, Suggestion), _))
+    ).
+
+shortened(Text, Shown) :-
+    string_length(Text, Length),
+    (   Length =< 80
+    ->  Shown = Text
+    ;   sub_string(Text, 0, 60, _, Start),
+        format(string(Shown), "~w... (~D characters)", [Start, Length])
     ).
 
 first_misfit([Arg:Type|Args], [Value|Values], Misfit, MisfitType, MisfitValue) :-

@@ -24,13 +24,13 @@ has_type(text, Value)          :- ( string(Value) ; atom(Value) ), !.
 has_type(term, Value)          :- ground(Value).
 has_type(pattern, Value)       :- callable(Value).
 has_type(list, Value)          :- is_list(Value).
-has_type(int, Value)           :- integer(Value).
-has_type(number, Value)        :- number(Value).
-has_type(percent, Value)       :- number(Value).
+has_type(int, Value)           :- integer(Value), Value >= -0x8000000000000000, Value =< 0xffffffffffffffff.
+has_type(number, Value)        :- number(Value), Value =< 0xffffffffffffffff, Value >= -0xffffffffffffffff.
+has_type(percent, Value)       :- number(Value), Value >= 0, Value =< 100.
 has_type(flag, Value)          :- nonvar(Value), memberchk(Value, [0, 1]).
 has_type(cache_type, Value)    :- nonvar(Value), memberchk(Value, [data, instr, unified]).
 has_type(addr, Value)          :- nonvar(Value), pci_address(Value).
-has_type(Type, Value)          :- natural(Type, _), integer(Value), Value >= 0.
+has_type(Type, Value)          :- natural(Type, _), natural_number(Value).
 
 pci_address(addr(Bus, Device, Function)) :-
     maplist(natural_number, [Bus, Device, Function]).
@@ -39,11 +39,11 @@ pci_address(addr(Segment, Bus, Device, Function)) :-
 
 natural_number(Value) :-
     integer(Value),
-    Value >= 0.
+    Value >> 64 =:= 0.                  % no machine has more of anything than 64 bits can count
 
 %!  natural(?Type, ?Text) is nondet.
 %
-%   Values of Type are integers from 0 on; Text says what they are.
+%   Values of Type are integers from 0 on, of 64 bits at most; Text says what they are.
 
 natural(core, "a core's number").
 natural(id, "a number (an integer of at least 0)").
@@ -93,7 +93,7 @@ other_type(term, "a term without variables").
 other_type(pattern, "a fact, in which variables may stand").
 other_type(list, "a list").
 other_type(int, "an integer").
-other_type(percent, "a number of percent").
+other_type(percent, "a number of percent from 0 to 100").
 other_type(number, "a number").
 other_type(flag, "0 or 1").
 other_type(cache_type, "data, instr or unified").

@@ -282,6 +282,11 @@ class Engine:
             return json.loads(text, object_hook=_value)  # type: ignore[no-any-return]
         except RecursionError:
             raise RuleError("bridge", "the answer is nested too deeply to be shown") from None
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # Python's limit: reading digits takes the square of their number
+            digits = f"{sys.get_int_max_str_digits():,}"
+            raise RuleError("bridge", f"the answer has an integer of over {digits} digits; ask for less") from None
         finally:
             self._discard(frame)
 

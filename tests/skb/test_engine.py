@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from skb.engine import Cancelled, Engine, LimitExceeded, Note, RuleError, SkbError, Variable
 from skb.facts import Compound, Term, Text, to_prolog
+from skb.knowledge import KnowledgeBase
 
 
 @pytest.fixture(scope="module")
@@ -228,3 +229,15 @@ def test_pyswip_is_imported_in_one_place_only() -> None:
 def test_to_prolog_refuses_what_is_no_number() -> None:
     with pytest.raises(ValueError, match="inf"):
         to_prolog(float("inf"))
+
+
+def test_an_integer_beyond_what_python_reads_is_refused_in_words(kb: KnowledgeBase) -> None:
+    with pytest.raises(RuleError, match="the answer has an integer of over 4,300 digits; ask for less"):
+        kb.ask("X is 10**6000")
+    assert kb.once("X is 10**400") == {"X": 10**400}
+
+
+@pytest.mark.parametrize("fact", ["cpu_clock(0, 18446744073709551616)", "core_load(0, 101)", "cpu_clock(0, -1)"])
+def test_a_number_that_no_machine_can_have_is_refused(kb: KnowledgeBase, fact: str) -> None:
+    with pytest.raises(RuleError, match=f"found {fact.split(', ')[1][:-1]}$"):
+        kb.assert_fact(fact)
