@@ -94,7 +94,7 @@ class Barrier:
         return self.rounds + self._position(now - self._carried_since)[0]
 
     def moved(self, thread: Thread, before_hz: int, after_hz: int) -> None:
-        """`thread` is on another core now, perhaps of another clock; rounds are not what they were."""
+        """`thread` is on another core now, perhaps of another speed; rounds are not what they were."""
         self._rounds.clear()
         if thread in self._compute_ps:
             self._compute_ps[thread] = self._compute_ps[thread] * before_hz // after_hz

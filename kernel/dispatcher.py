@@ -210,7 +210,7 @@ class Dispatcher:
 
     def move_to(self, driver: CpuDriver) -> None:
         """It was taken off its core, and goes on where `driver` is, in so many cycles as it had to go."""
-        before, after = self.driver.core.clock_hz, driver.core.clock_hz
+        before, after = self.driver.core.rate_hz, driver.core.rate_hz
         self.driver = driver
         for thread in (*self.threads, *(upcall.thread for upcall in self._upcalls)):
             if thread.barrier is not None:

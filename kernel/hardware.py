@@ -20,12 +20,21 @@ _UNITS = {"ns": PS_PER_NS, "us": PS_PER_US, "ms": PS_PER_MS, "s": PS_PER_S}
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """One core (hardware thread) and where it is; `clock_hz` converts its cycles to time."""
+    """One core (hardware thread) and where it is; `clock_hz` converts its cycles to time.
+
+    Cores of several types differ in what they get done in a cycle. `rate_hz` is how many cycles of the machine's most
+    capable core it gets done in a second, where the machine tells capacities (cpu_capacity/2), else its clock.
+    """
 
     number: int
     package: int
     node: int
     clock_hz: int
+    rate_hz: int
+
+    def compute_ps(self, cycles: int) -> int:
+        """The picoseconds that a program's computation of `cycles` takes here."""
+        return cycles_to_ps(cycles, self.rate_hz)
 
     def ps(self, cycles: int) -> int:
         """The picoseconds that `cycles` of this core take."""
@@ -52,8 +61,9 @@ class Hardware:
     def __init__(self, kb: KnowledgeBase) -> None:
         self._kb = kb
         rows = kb.all("core(Core), package_of(Core, Package), node_of(Core, Node), clock_hz(Core, Hz)")
+        rates = _rates({row["Core"]: row["Hz"] for row in rows}, kb)
         self.cores = {
-            row["Core"]: Core(row["Core"], row["Package"], row["Node"], row["Hz"])
+            row["Core"]: Core(row["Core"], row["Package"], row["Node"], row["Hz"], rates[row["Core"]])
             for row in sorted(rows, key=lambda row: row["Core"])
         }
         lacking = kb.once("core(Core), \\+ (package_of(Core, _), node_of(Core, _), clock_hz(Core, _))")
@@ -112,3 +122,14 @@ class Hardware:
                 "state core_latency/4 facts or a latency.csv"
             )
         return row[other]
+
+
+def _rates(clocks_hz: dict[int, int], kb: KnowledgeBase) -> dict[int, int]:
+    """Each core's `rate_hz`: its capacity against the largest, which stands for the fastest clock it goes with."""
+    told = {row["Core"]: row["Capacity"] for row in kb.all("cpu_capacity(Core, Capacity)")}
+    capacities = {core: told[core] for core in clocks_hz if told.get(core)}
+    if len(capacities) < len(clocks_hz) or len(set(capacities.values())) == 1:
+        return clocks_hz
+    most = max(capacities.values())
+    fastest_hz = max(clocks_hz[core] for core, capacity in capacities.items() if capacity == most)
+    return {core: fastest_hz * capacity // most for core, capacity in capacities.items()}

@@ -7,7 +7,7 @@ it; messages to its monitor stay in their channels. A core that starts puts its 
 by the TSC, as all do at boot (`kernel.clock_sync`), before it answers.
 
 A dispatcher moves as it is: its threads, what they are in the middle of (the same number of cycles, on a core
-of another clock), its barriers. What its program took from its environment, such as the number of its core, is
+of another speed), its barriers. What its program took from its environment, such as the number of its core, is
 what it was.
 """
 

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Compute(Operation):
-    """Compute for `cycles` of the core it happens to run on."""
+    """Compute for `cycles` of the core it happens to run on; of several types of cores, of the most capable."""
 
     cycles: int
 
     def begin(self, thread: Thread, now: int) -> None:
-        thread.compute(thread.dispatcher.driver.core.ps(self.cycles), thread.resume)
+        thread.compute(thread.dispatcher.driver.core.compute_ps(self.cycles), thread.resume)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Loop(Operation):
     barrier: Barrier | None = None
 
     def begin(self, thread: Thread, now: int) -> None:
-        iteration_ps = thread.dispatcher.driver.core.ps(self.cycles)
+        iteration_ps = thread.dispatcher.driver.core.compute_ps(self.cycles)
         if self.barrier is not None:
             self.barrier.join(thread, iteration_ps, now)
         else:

@@ -20,6 +20,7 @@ from kernel.program import PROGRAMS, Compute, Environment, Invoke, Loop, Program
 from kernel.spanning import span
 from kernel.threads import Code, Operation
 from kernel.timeline import Priority
+from skb.facts import Fact
 from skb.knowledge import KnowledgeBase
 from skb.placement import PlacementError
 
@@ -177,6 +178,29 @@ def test_the_kernel_is_not_preempted_by_an_interrupt(kernel: Multikernel) -> Non
     assert not driver.runs(first)
     kernel.run(2)
     assert driver.current is not first
+
+
+# -- cores that are not alike ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("capacities", "ratio"),
+    [({}, 1), ({1: 1024, 2: 512}, 0.5), ({1: 200, 2: 150}, 0.75), ({1: 1024}, 1)],
+    ids=["untold", "half", "three quarters", "not of all"],
+)
+def test_a_program_gets_done_on_a_core_what_its_capacity_allows(
+    load: Load, capacities: dict[int, int], ratio: float
+) -> None:
+    kb = load("amd-4x4")
+    if len(capacities) > 1:
+        capacities = {core: capacities.get(core, max(capacities.values())) for core in range(16)}
+    kb.load("sysfs", [Fact("cpu_capacity", (core, capacity)) for core, capacity in capacities.items()])
+    kernel = Multikernel.boot(kb)
+    domain = kernel.spawn("cpu_bound", 2, cores=(1, 2))
+    kernel.run(PS_PER_S)
+    kernel.status(domain)
+    one, other = (domain.dispatchers[index].iterations for index in (0, 1))
+    assert other / one == pytest.approx(ratio, rel=1e-3)
 
 
 # -- nothing is lost -------------------------------------------------------------------------------
