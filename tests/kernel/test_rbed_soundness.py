@@ -99,9 +99,21 @@ def test_what_is_counted_is_what_the_simulators_picture_shows(case: Case, varian
                 misses += ended < (due - arrival.at - task.deadline) // task.period + 1
     verdict = play(variant, case, ticks)
     assert (verdict.jobs, verdict.misses) == (jobs, misses)
-    if stop is not None:
-        assert verdict.first_miss is not None
+    if verdict.first_miss is not None and stop is not None:
         assert verdict.first_miss < stop.at
+
+
+def test_barrelfish_also_panics_over_a_job_that_had_all_its_budget_in_time() -> None:
+    """The kernel looks at the deadline of the first in its queue before it looks at what is left of its budget."""
+    case = (
+        Arrival(0, Hard(8, 80, 80)), Arrival(0, Hard(7, 20, 20)), Arrival(0, Hard(1, 10, 10)),
+        Arrival(0, Hard(1, 10, 10)), *(Arrival(0, BestEffort(weight)) for weight in (1, 9, 7, 3)),
+    )  # fmt: skip
+    stop = panic(case, 320)
+    assert stop is not None
+    assert str(stop) == "scheduler panic at tick 169: Missed hard deadline: now = 169, deadline = 160"
+    assert simulate_rows(case, stop.at, "barrelfish")[0][:160].count("#") == 16
+    assert play("barrelfish", case, stop.at).misses == 0
 
 
 def simulate_rows(case: Case, ticks: int, variant: str) -> list[str]:
