@@ -46,7 +46,7 @@ class Rbed:
 
     __slots__ = (
         "_decision", "_hard", "_left", "_next_release", "_past", "_releases", "_running", "_scale",
-        "_sequence", "_since", "_soft", "_tasks", "_turn", "_virtual", "_waiting", "idle", "soft_granted",
+        "_sequence", "_shared", "_since", "_soft", "_tasks", "_turn", "_virtual", "_waiting", "idle", "soft_granted",
         "timeslice",
     )  # fmt: skip
 
@@ -67,7 +67,9 @@ class Rbed:
         self.soft_granted = Fraction(1)
         # What those who left have consumed: rate, kind, whether the deadline is shorter than the period.
         self._past: list[tuple[Rate, int, bool]] = []
-        # Best effort: whose turn it is, what is left of it, who waits, and virtual times in 1/scale.
+        # Best effort and real time with slack: whether who runs does so as one of them, whose turn it is, what
+        # is left of it, who waits, and virtual times in 1/scale.
+        self._shared = False
         self._turn: Task | None = None
         self._left = 0
         self._waiting: list[tuple[int, int, Task]] = []  # virtual time, sequence
@@ -96,6 +98,7 @@ class Rbed:
             until = now + slot.budget
             if slot.runnable:
                 self._running = slot
+                self._shared = False
                 release = self._next_release
                 if release < until:
                     for release, _, task in self._releases:
@@ -104,6 +107,7 @@ class Rbed:
                 self._decision = until
                 return slot
         # No hard task wants this time: it is soft real time's, then best effort's.
+        shared = False
         if self._soft:
             chosen = self._soft[0][3]
             end = now + chosen.budget
@@ -115,12 +119,14 @@ class Rbed:
                     chosen = heappop(waiting)[2]
                     self._begin_turn(chosen)
             elif self._left == 0:
-                chosen.release_time = now
+                if chosen.kind == BEST_EFFORT:
+                    chosen.release_time = now
                 if waiting:
                     self._sequence += 1
                     chosen = heappushpop(waiting, (chosen.virtual, self._sequence, chosen))[2]
                 self._begin_turn(chosen)
             end = now + self._left if waiting else NEVER
+            shared = chosen is not None
             if chosen is None and self.soft_granted < 1:
                 chosen = self._short_soft()
                 end = NEVER if chosen is None else now + chosen.want
@@ -129,6 +135,7 @@ class Rbed:
         if self._next_release < until:
             until = self._next_release
         self._running = chosen
+        self._shared = shared
         self._decision = until
         return chosen
 
@@ -160,8 +167,7 @@ class Rbed:
                 self.idle += elapsed
             else:
                 running.executed += elapsed
-                kind = running.kind
-                if kind == BEST_EFFORT:
+                if self._shared:
                     running.virtual += elapsed * running.stride
                     left = self._left - elapsed
                     if left < 0:
@@ -169,7 +175,7 @@ class Rbed:
                         left = 0 if self._waiting else left % self.timeslice
                         self._virtual = running.virtual - (self.timeslice - left) * running.stride
                     self._left = left
-                elif kind == SOFT:
+                if running.kind == SOFT:
                     self._charge_soft(running, elapsed)
         elif elapsed < 0:
             raise ValueError(f"the clock read {at} before and {now} now; set_clock tells of a change")
@@ -214,6 +220,10 @@ class Rbed:
                 task.due = due = release + task.deadline
                 task.budget = task.given = task.wcet
                 heappush(self._hard, (due, release, number, task))
+            if task.stride and not task.sharing:
+                task.sharing = True
+                if task.runnable:
+                    self._wait(task, release)
         self._next_release = releases[0][0]
 
     def _miss(self, task: Task) -> None:
@@ -316,7 +326,7 @@ class Rbed:
     def remove(self, task: Task, now: int) -> None:
         """The task is gone for good."""
         self._advance(now)
-        if task.kind == BEST_EFFORT:
+        if task.sharing:
             # Else one who left after a turn could come back before those who still wait for theirs.
             self._virtual = max(self._virtual, task.virtual)
         self._leave(task, now)
@@ -374,9 +384,13 @@ class Rbed:
         if isinstance(parameters, BestEffort):
             task.kind = BEST_EFFORT
             self._weigh(task, parameters.weight)
+            task.sharing = True
             if task.runnable:
                 self._wait(task, now)
         else:
+            task.stride = 0
+            if parameters.slack:
+                self._weigh(task, parameters.slack)
             task.kind = SOFT if isinstance(parameters, Soft) else HARD
             task.wcet = parameters.wcet
             task.period = task.deadline = parameters.period
@@ -391,8 +405,10 @@ class Rbed:
 
     def _leave(self, task: Task, now: int) -> None:
         self._stop(task)
-        if task.kind == BEST_EFFORT:
+        if task.sharing:
             self._leave_turn(task)
+            task.sharing = False
+        if task.kind == BEST_EFFORT:
             return
         if (past := self._consumed(task, now)) is not None:
             self._past.append(past)
@@ -402,7 +418,7 @@ class Rbed:
         self._next_release = self._releases[0][0] if self._releases else NEVER
 
     def _weigh(self, task: Task, weight: int) -> None:
-        """Set a best-effort task's weight; virtual times are kept in a unit that every weight divides."""
+        """Set a task's weight in what real time leaves; every weight divides the unit of virtual times."""
         scale = math.lcm(self._scale, weight)
         if scale != self._scale:
             factor = scale // self._scale
@@ -422,9 +438,9 @@ class Rbed:
         if not task.runnable:
             return
         self._advance(now)
-        if task.kind == BEST_EFFORT:
+        if task.sharing:
             self._leave_turn(task)
-        elif task.kind == SOFT and task.budget > 0:
+        if task.kind == SOFT and task.budget > 0:
             _discard(self._soft, task)
         task.runnable = False
         task.slept = True
@@ -436,14 +452,14 @@ class Rbed:
             return
         self._advance(now)
         task.runnable = True
-        if task.kind == BEST_EFFORT:
+        if task.sharing:
             self._wait(task, now)
-        elif task.kind == SOFT and task.budget > 0:
+        if task.kind == SOFT and task.budget > 0:
             heappush(self._soft, (task.due, task.release_time, task.id, task))
         self._decision = BEFORE
 
     def yield_(self, task: Task, now: int) -> None:
-        """Real time: the present job is over. Best effort: everyone runnable has a turn first."""
+        """Real time: the present job is over, on slack too. Best effort: everyone runnable has a turn first."""
         self._advance(now)
         if task.kind == BEST_EFFORT:
             if task.runnable:
@@ -459,6 +475,9 @@ class Rbed:
                     _discard(self._soft, task)
             task.given -= task.budget
             task.budget = task.want = 0
+            if task.sharing:
+                self._leave_turn(task)
+                task.sharing = False
         self._decision = BEFORE
 
     def set_clock(self, now: int, reads: int) -> None:
@@ -486,8 +505,9 @@ class Rbed:
         self._decision = BEFORE
 
     def _wait(self, task: Task, now: int) -> None:
-        """Queue a best-effort task; time that it did not ask for is not made up to it."""
-        task.release_time = now
+        """Queue a task for its turn; time that it did not ask for is not made up to it."""
+        if task.kind == BEST_EFFORT:
+            task.release_time = now
         if task.virtual < self._virtual:
             task.virtual = self._virtual
         self._sequence += 1

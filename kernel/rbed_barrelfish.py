@@ -301,6 +301,8 @@ class BarrelfishRbed:
                     f"best effort: Barrelfish takes weights below {WEIGHT_LIMIT}, got {parameters.weight}"
                 )
             return
+        if parameters.slack:
+            raise ParameterError("real time: Barrelfish's RBED gives slack to best effort only, leave slack at 0")
         asked = Fraction(parameters.wcet, parameters.period)
         if isinstance(parameters, Soft):
             raise Overcommitted(asked, Fraction(0), "Barrelfish's RBED has no soft real time")

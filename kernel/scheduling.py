@@ -51,12 +51,14 @@ class BestEffort:
 
 @dataclass(frozen=True, slots=True)
 class Soft:
-    """`wcet` in every `period`; deadlines may be missed, which is counted."""
+    """`wcet` in every `period`; deadlines may be missed, which is counted. `slack` as in Hard."""
 
     wcet: int
     period: int
+    slack: int = 0
 
     def __post_init__(self) -> None:
+        _check_slack(self.slack)
         if not 0 < self.wcet <= self.period:
             raise ParameterError(
                 f"soft real time: need 0 < WCET <= period, got {self.wcet} and {self.period}"
@@ -65,18 +67,28 @@ class Soft:
 
 @dataclass(frozen=True, slots=True)
 class Hard:
-    """`wcet` in every `period`, by `deadline` after each release, guaranteed once admitted."""
+    """`wcet` in every `period`, by `deadline` after each release, guaranteed once admitted.
+
+    Beyond that a task with `slack` shares what real time leaves as best effort of that weight does; 0: it does not.
+    """
 
     wcet: int
     period: int
     deadline: int
+    slack: int = 0
 
     def __post_init__(self) -> None:
+        _check_slack(self.slack)
         if not 0 < self.wcet <= min(self.period, self.deadline):
             raise ParameterError(
                 f"hard real time: need 0 < WCET <= period and deadline, "
                 f"got {self.wcet}, {self.period} and {self.deadline}"
             )
+
+
+def _check_slack(weight: int) -> None:
+    if weight < 0:
+        raise ParameterError(f"real time: the weight for slack, {weight}, is negative")
 
 
 TaskParameters = BestEffort | Soft | Hard
@@ -93,8 +105,8 @@ class Task:
 
     __slots__ = (
         "budget", "deadline", "due", "etime", "executed", "given", "id", "jobs", "kind", "last_dispatch",
-        "late", "misses", "parameters", "period", "queued", "release_time", "runnable", "slept", "stride",
-        "virtual", "want", "wcet", "weight",
+        "late", "misses", "parameters", "period", "queued", "release_time", "runnable", "sharing", "slept",
+        "stride", "virtual", "want", "wcet", "weight",
     )  # fmt: skip
 
     def __init__(self, id: int, parameters: TaskParameters = BestEffort()) -> None:
@@ -110,6 +122,7 @@ class Task:
         self.due = BEFORE
         self.budget = self.given = self.want = 0
         self.slept = False
+        self.sharing = False  # takes part in what real time leaves, when it is runnable
         self.virtual = self.stride = 0
         # Barrelfish's variant
         self.etime = self.last_dispatch = 0

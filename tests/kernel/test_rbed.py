@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import pytest
@@ -280,7 +280,8 @@ def test_best_effort_keeps_its_reserve_under_any_amount_of_soft_real_time(
     load: list[Hard], soft: list[Soft]
 ) -> None:
     events = [Event(0, "add", 0, BestEffort(1))]
-    events += [Event(0, "add", 10 + n, parameters) for n, parameters in enumerate([*load, *soft])]
+    real_time: list[TaskParameters] = [*load, *soft]
+    events += [Event(0, "add", 10 + n, parameters) for n, parameters in enumerate(real_time)]
     run = drive(events, 5000)
     assert run.ran(0, 0, 5000) >= 500 - 10 * 97  # up to a period of each, at the end
     assert run.ran(0, 0, 5000) >= 300
@@ -389,6 +390,56 @@ def test_an_over_committed_soft_set_shrinks_evenly_and_its_misses_are_counted() 
 def test_a_soft_task_short_of_budget_uses_time_that_nobody_wants() -> None:
     run = drive([Event(0, "add", n, Soft(60, 100)) for n in range(2)], 100)
     assert run.ran(None, 0, 100) == 0  # granted 45 each of 60 wanted, the rest is free
+
+
+def test_real_time_has_slack_only_where_its_parameters_say_so_and_by_weight() -> None:
+    plain = [Event(0, "add", 0, Hard(10, 100, 100)), Event(0, "add", 1, BestEffort(1))]
+    assert drive(plain, 4000).ran(0, 0, 4000) == 400
+    given_slack = [Event(0, "add", 0, Hard(10, 100, 100, slack=2)), *plain[1:]]
+    assert drive(given_slack, 4000).ran(0, 0, 4000) == pytest.approx(400 + 3600 * 2 / 3, abs=2 * TIMESLICE)
+    assert drive(given_slack[:1], 1000).ran(0, 0, 1000) == 1000
+
+
+def test_a_soft_task_with_slack_gets_beside_best_effort_what_was_not_granted() -> None:
+    others = [Event(0, "add", 9, BestEffort()), Event(0, "add", 1, Soft(50, 100))]
+    plain = drive([*others, Event(0, "add", 0, Soft(46, 100))], 20_000)
+    slack = drive([*others, Event(0, "add", 0, Soft(46, 100, slack=9))], 20_000)
+    assert plain.tasks[0].misses > 0
+    assert slack.tasks[0].misses < plain.tasks[0].misses
+    assert slack.ran(0, 0, 20_000) > plain.ran(0, 0, 20_000)
+    assert slack.ran(1, 0, 20_000) == plain.ran(1, 0, 20_000)
+
+
+def test_a_real_time_task_that_yields_is_off_slack_until_its_next_release() -> None:
+    events = [Event(0, "add", 0, Hard(10, 100, 100, slack=1), 20), Event(50, "yield", 0)]
+    assert drive(events, 140).slices == [(0, 20, None), (20, 50, 0), (50, 120, None), (120, 140, 0)]
+
+
+def test_a_slot_lent_by_a_blocked_task_goes_to_slack_without_draining_the_takers_budget() -> None:
+    events = [
+        Event(0, "add", 0, Hard(20, 100, 50)), Event(0, "block", 0),
+        Event(0, "add", 1, Hard(10, 100, 100, slack=1)), Event(0, "add", 2, BestEffort()),
+        Event(35, "yield", 1),
+    ]  # fmt: skip
+    assert drive(events, 60).slices == [(0, 30, 1), (30, 60, 2)]
+
+
+@settings(max_examples=80, deadline=None)
+@given(lives(), st.lists(st.integers(0, 3), min_size=40, max_size=40))
+def test_slack_takes_nothing_from_any_slot(events: list[Event], weights: list[int]) -> None:
+    """Whoever has slack besides, every hard job has its budget at the same instants or gets more."""
+    slack = [
+        replace(event, parameters=replace(event.parameters, slack=weight))
+        if isinstance(event.parameters, (Hard, Soft)) else event
+        for event, weight in zip(events, weights, strict=False)
+    ]  # fmt: skip
+    without, run = drive(events, 500), drive(slack, 500)
+    assert len(without.refused) == len(run.refused)
+    hard = {n for n, task in run.tasks.items() if isinstance(task.parameters, Hard) and n in run.grids}
+    for start, end, number in without.slices:
+        if number in hard:
+            assert run.ran(number, start, end) == end - start
+    assert all(run.tasks[number].misses == 0 for number in hard)
 
 
 def test_a_release_that_is_past_moves_on_along_its_own_grid() -> None:

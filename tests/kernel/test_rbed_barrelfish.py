@@ -44,9 +44,9 @@ def schedule(
             if at == now and number in present:
                 called = True
                 # Who yields is who runs: the kernel forgets the time of whoever ran when another yields.
-                task = scheduler.running if what == "yield_" else present[number]
-                if task is not None:
-                    getattr(scheduler, what)(task, now)
+                who = scheduler.running if what == "yield_" else present[number]
+                if who is not None:
+                    getattr(scheduler, what)(who, now)
         if every_tick or called or now == decision:
             chosen = scheduler.dispatch(now)
             decision = scheduler.next_decision(now)
@@ -151,3 +151,8 @@ def test_a_set_clock_releases_everything_at_once() -> None:
     scheduler.set_clock(1010, 0)
     assert scheduler.dispatch(0) is task
     assert scheduler.next_decision(0) == 5
+
+
+def test_slack_for_real_time_is_refused_as_the_kernel_has_none() -> None:
+    with pytest.raises(ParameterError, match="gives slack to best effort only"):
+        BarrelfishRbed(80).add(Task(0), Hard(4, 20, 20, slack=1), 0)
