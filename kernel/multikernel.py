@@ -356,6 +356,7 @@ class Multikernel:
         """A domain is no more: its cores are free, its records, locks and watches gone."""
         self.controller.release(domain.id)
         self.records.owner_died(domain.id)
+        self.knowledge.owner_died(domain.id)
 
     def _running(self, number: int) -> Domain:
         domain = self._domains.get(number)

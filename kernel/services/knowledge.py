@@ -9,6 +9,7 @@ A program asks through a `Client`, whose methods are parts of programs (`yield f
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +75,7 @@ class Lookup:
 
     name: str
     waits: bool
+    domain: int
     reply: Link
 
 
@@ -114,7 +116,8 @@ class KnowledgeService:
         self.endpoint = Endpoint(hardware.cost_ps("poll", self.core))
         self.records = records
         self.records.listen(SKB, self._notice)
-        self._services: dict[int, Found] = {}  # by reference
+        self._irefs = itertools.count(1)
+        self._services: dict[int, tuple[int, Found]] = {}  # by reference: whose it is, and where it is found
         self._waiting: dict[int, Lookup] = {}  # by ticket
 
     def main(self) -> Code:
@@ -157,13 +160,21 @@ class KnowledgeService:
         return Answers(tuple(reply.answers), reply.more)
 
     def _export(self, name: str, domain: int, core: int, endpoint: Endpoint) -> Found | Refused:
-        iref = len(self._services) + 1
+        iref = next(self._irefs)
         try:
             self.records.set(f"{_record_name(name)} {{ iref: {iref}, core: {core} }}", owner=domain, only="new")
         except SkbError as error:
             return Refused(f"{name} cannot be exported: {error}")
-        self._services[iref] = found = Found(iref, core, endpoint)
+        found = Found(iref, core, endpoint)
+        self._services[iref] = domain, found
         return found
+
+    def owner_died(self, domain: int) -> None:
+        """A domain is no more: nobody finds its services, and it waits for none."""
+        self._services = {iref: each for iref, each in self._services.items() if each[0] != domain}
+        for ticket in [ticket for ticket, lookup in self._waiting.items() if lookup.domain == domain]:
+            del self._waiting[ticket]
+            self.records.remove(ticket, owner=SKB)
 
     def _look_up(self, lookup: Lookup) -> tuple[Link | None, object]:
         query = f"{_record_name(lookup.name)} {{ iref: _ }}"
@@ -177,8 +188,8 @@ class KnowledgeService:
         return lookup.reply, self._found(found, lookup.name)
 
     def _found(self, record: Record | None, name: str) -> Found | Refused:
-        service = None if record is None else self._services.get(int(record.attributes.get("iref", 0)))
-        return service or Refused(f"no service {name}")
+        known = None if record is None else self._services.get(int(record.attributes.get("iref", 0)))
+        return Refused(f"no service {name}") if known is None else known[1]
 
     def _notice(self, notice: Notice) -> None:
         """A record that was waited for was set: the SKB sends itself a message, to answer from its own thread."""
@@ -217,7 +228,7 @@ class Client:
 
     def connect(self, name: str, waits: bool = True) -> Generator[Operation, Any, Connection]:
         """A connection to the service of that name: when there is one, or KernelError if that is not waited for."""
-        found = _accepted((yield from self._call(Lookup(name, waits, self._back))))
+        found = _accepted((yield from self._call(Lookup(name, waits, self._domain, self._back))))
         endpoint = Endpoint(self._endpoint.poll_ps)
         return Connection(*self._service.bind(self._core, endpoint, found), endpoint)
 

@@ -15,6 +15,7 @@ from kernel.errors import KernelError
 from kernel.messaging.endpoint import Endpoint
 from kernel.multikernel import Multikernel
 from kernel.program import PROGRAMS, Compute, Environment, Loop, Program, Receive, Spend
+from kernel.services.knowledge import Client
 from kernel.spanning import Spanned, span
 from kernel.threads import Code
 from skb.knowledge import KnowledgeBase
@@ -243,6 +244,33 @@ def test_a_domain_that_traps_or_exits_leaves_nothing(kernel: Multikernel, regist
     assert footprint(kernel) == before
 
 
+@pytest.mark.parametrize("ends", ["killed", "trapped"])
+def test_the_services_of_a_dead_domain_and_what_it_waits_for_are_gone(
+    kernel: Multikernel, register: Callable[..., str], ends: str
+) -> None:
+    def main(environment: Environment) -> Code:
+        client = Client(kernel.knowledge, environment.dispatchers[environment.rank].domain.id, environment.core)
+        if environment.rank == 0:
+            yield from client.export("here", Endpoint(0))
+            yield Spend(500 * PS_PER_MS)
+            if ends == "trapped":
+                yield Touch((1,))
+            yield Loop(1000)
+        else:
+            yield from client.connect("nowhere")
+
+    before = footprint(kernel)
+    domain = kernel.spawn(register(main), 2)
+    kernel.run(50 * PS_PER_MS)
+    assert footprint(kernel)["records"] != before["records"]
+    kernel.run(PS_PER_S)
+    if ends == "killed":
+        kernel.kill(domain.id)
+    assert domain.state.value == ends
+    kernel.run(PS_PER_S)
+    assert footprint(kernel) == before
+
+
 def test_the_threads_of_a_dead_domain_are_garbage(kernel: Multikernel, register: Callable[..., str]) -> None:
     """No queue, timer or link of the kernel's holds what they were."""
     domain: Domain = kernel.spawn(register(at_barrier), 4)
@@ -269,6 +297,7 @@ def footprint(kernel: Multikernel) -> dict[str, object]:
             )
         ],
         "records": (kernel.records.names("_"), kernel.records.watches()),
+        "services": (dict(kernel.knowledge._services), dict(kernel.knowledge._waiting)),
         "planners": [(sorted(planner._phases), sorted(planner._changes)) for planner in kernel.planners.values()],
         "monitors": [(monitor._up, monitor._spawning) for monitor in kernel.monitors.values()],
     }
