@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kernel.clock import PS_PER_MS, PS_PER_S, PS_PER_US
 from kernel.cpu_driver import Account
+from kernel.dispatch_state import UNRUNNABLE
 from kernel.dispatching import Install, Raise, Touch, Yield, YieldTo, self_paging
 from kernel.errors import KernelError
 from kernel.messaging.endpoint import Endpoint
@@ -306,6 +307,11 @@ def test_whatever_programs_and_users_do_the_five_parts_sum_to_the_time_that_pass
     kernel.run(PS_PER_MS + 1)  # nothing is in the middle of an instant then
     kernel.cores()
     assert {total(driver.account) for driver in kernel.drivers.values()} == {kernel.now - begin}
+    known = {dispatcher for driver in kernel.drivers.values() for dispatcher in driver.dispatchers.values()}
+    for status in kernel.domains():
+        domain = kernel.find(str(status.id))
+        assert all((dispatcher in known) == domain.alive for dispatcher in domain.dispatchers.values())
+        assert domain.alive or all(dispatcher.state is UNRUNNABLE for dispatcher in domain.dispatchers.values())
     running = [driver.current for driver in kernel.drivers.values() if driver.current is not None]
     assert all(dispatcher.state.running for dispatcher in running)
     for driver in kernel.drivers.values():

@@ -190,6 +190,21 @@ def test_work_that_moves_to_a_slower_core_takes_longer(load: Load) -> None:
     assert dispatcher.iterations == pytest.approx(done, rel=0.01)
 
 
+def test_the_same_seed_gives_the_same_schedule_also_across_hot_plugs(load: Load) -> None:
+    def digest() -> str:
+        kernel = Multikernel.boot(load("amd-4x4"), seed=3)
+        kernel.spawn("cpu_bound", 20)
+        kernel.spawn("barrier", 9)
+        for number in (5, 7):
+            kernel.take_offline(number)
+            kernel.run(100 * PS_PER_MS)
+        kernel.bring_online(5)
+        kernel.run(PS_PER_S)
+        return kernel.log.digest()
+
+    assert digest() == digest()
+
+
 def test_messages_take_the_way_to_where_their_receiver_is_now(kernel: Multikernel) -> None:
     """A channel within a package, of which one end is moved to another."""
     box, back = Endpoint(PS_PER_S), Endpoint(PS_PER_S)
