@@ -86,6 +86,9 @@ def ps(session: Session) -> Result:
          example="domain barrier")
 @click.argument("domain")
 def domain(session: Session, domain: str) -> Result:
+    """`share` is what a dispatcher's page says: its part of the core, as its scheduler has it now. `taken` counts how
+    often the core was taken away from it.
+    """
     found = arguments.domain(domain, session)
     session.kernel.domains()
     status = session.kernel.status(found)
@@ -93,13 +96,18 @@ def domain(session: Session, domain: str) -> Result:
     for assignment in found.placement.assignments:
         dispatcher = found.dispatchers.get(assignment.dispatcher)
         spent = dispatcher.cpu_time_ps if dispatcher else 0
+        state = dispatcher.state.name if dispatcher else "not there yet"
+        page = dispatcher.page if dispatcher else None
+        share, taken = (float(page.share), page.deallocations) if page else (0.0, 0)
         parameters = assignment.phases[found.phase]
-        rows.append((str(assignment.dispatcher), str(assignment.core), _parameters(parameters),
-                     format_duration(spent)))
-        data.append({"dispatcher": assignment.dispatcher, "core": assignment.core,
-                     "parameters": _parameters(parameters), "cpu_time_ns": spent // PS_PER_NS})
-    table = Table(("dispatcher", "core", "parameters", "cpu time"), rows,
-                  frozenset(("dispatcher", "core", "cpu time")))
+        rows.append((str(assignment.dispatcher), str(assignment.core), state, _parameters(parameters),
+                     f"{100 * share:.1f} %", format_duration(spent), str(taken)))
+        data.append({"dispatcher": assignment.dispatcher, "core": assignment.core, "state": state,
+                     "parameters": _parameters(parameters), "share": share,
+                     "period_ns": page.period_ps // PS_PER_NS if page else 0,
+                     "cpu_time_ns": spent // PS_PER_NS, "deallocations": taken})
+    columns = ("dispatcher", "core", "state", "parameters", "share", "cpu time", "taken")
+    table = Table(columns, rows, frozenset(columns) - {"state", "parameters"})
     return Result({**_data(status), "dispatchers": data}, table)
 
 

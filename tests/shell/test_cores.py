@@ -72,3 +72,17 @@ def test_what_cannot_be_done_is_told(before: str, refused: str, why: str) -> Non
         "command": refused.split(" ")[0] if refused.startswith("oncore") else " ".join(refused.split(" ")[:2]),
         "ok": False, "error": why, "where": "-c:2",
     }
+
+
+def test_a_domain_is_told_by_dispatcher_with_its_state_and_its_share() -> None:
+    *_, told, _, dead = answers(
+        "oncore 1 cpu_bound", "spawn -n 2 -c 1-2 cpu_bound", "run 800ms", "domain cpu_bound.2", "kill cpu_bound.2",
+        "domain cpu_bound.2",
+    )
+    assert isinstance(told["result"], dict)
+    one, other = told["result"]["dispatchers"]
+    assert (one["share"], other["share"]) == (0.5, 1.0)
+    assert {one["state"], other["state"]} <= {"running", "not running"}
+    assert one["deallocations"] > other["deallocations"]
+    assert isinstance(dead["result"], dict)
+    assert [each["state"] for each in dead["result"]["dispatchers"]] == ["unrunnable"] * 2
