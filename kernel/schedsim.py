@@ -30,10 +30,12 @@ TIMESLICE = 80
 TASKS_AT_MOST = 10
 """MAXTASKS in simulator.c."""
 
+_N = r"\s*(\+?\d++)"
 _FORMS = (  # as the original's sscanf takes them: what follows the last number is not looked at
-    ("H", re.compile(r"\s*(\d+)\s*H\s*(\d+)\s+(\d+)\s+(\d+)(?:\s+(\d+))?")),
-    ("S", re.compile(r"\s*(\d+)\s*S\s*(\d+)\s+(\d+)")),
-    *((kind, re.compile(rf"\s*(\d+)\s*{kind}\s*(\d+)")) for kind in "Bdryc"),
+    # (It reads a negative number, too, as one near 2^64. Here that is no event, in the place of the deadline, too.)
+    ("H", re.compile(rf"{_N}\s*H{_N}\s{_N}\s{_N}(?:\s{_N}|(?!\s*-\d))")),
+    ("S", re.compile(rf"{_N}\s*S{_N}\s{_N}")),
+    *((kind, re.compile(rf"{_N}\s*{kind}{_N}")) for kind in "Bdryc"),
 )
 
 

@@ -87,6 +87,7 @@ def test_what_barrelfish_cannot_do_panics_as_there(text: str, message: str) -> N
         ("0 B\n", "x.cfg:1: '0 B' is no event"),
         ("zero B 1\n", "x.cfg:1: 'zero B 1' is no event"),
         ("0 B -1\n", "x.cfg:1: '0 B -1' is no event"),
+        ("0 H 4 10 12 -1\n", "x.cfg:1: '0 H 4 10 12 -1' is no event"),
         ("0 H 4 0 1\n", "x.cfg:1: a period of 0"),
         ("0 B 1\n5 d 1\n", "x.cfg:2: there is no task 1 at tick 5"),
         ("0 c 10\n", "x.cfg:1: there is no task 10"),
@@ -101,6 +102,13 @@ def test_a_bad_line_is_named(text: str, message: str) -> None:
 
 def test_what_follows_the_numbers_is_not_looked_at() -> None:
     assert read("0 B 1 # the editor\n") == read("0 B 1\n")
+
+
+def test_numbers_are_read_as_sscanf_reads_them() -> None:
+    plain = read("0 H 4 10 3 8\n5 B 12\n")
+    assert read("+0H+4 10\t3 8x\r\n 5B12\r\n") == plain
+    assert read("0 H 4 10 3 x\n")[0].numbers == (4, 10, 3)
+    assert read("0 H 4 10 31\n")[0].numbers == (4, 10, 31)
 
 
 def test_a_line_out_of_order_stops_all_that_follow() -> None:
