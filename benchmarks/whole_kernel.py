@@ -6,8 +6,8 @@ Jobs: 16 cores, 4 hard periodic tasks each (U = 0.75 a core), partitioned EDF, t
 simulated time in each. Ours is `Rbed` on each core under an event heap, as bare as SimSo's scheduling model, and
 then the multikernel with CPU drivers, dispatchers, costs and logs. SimSo is simulated if it is there:
 `pip install --target DIR simso`, then run with PYTHONPATH=DIR. Beside
-a system call is a heapreplace, measured in the same run. Memory is what 10,000 dispatchers add, all spawned by the
-kernel as best effort in domains of 16: Python's by tracemalloc, and the resident set, with Prolog's.
+a system call is a heapreplace, measured in the same run. Memory is what 10,000 dispatchers of one thread each add to
+the resident set, and to Python's objects by tracemalloc.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from importlib import import_module
 from pathlib import Path
 
 from kernel.clock import PS_PER_MS, PS_PER_S
+from kernel.dispatcher import Dispatcher
 from kernel.multikernel import Multikernel
 from kernel.program import Environment, Invoke, program
-from kernel.rbed import Hard, Rbed, Task
+from kernel.rbed import BestEffort, Hard, Rbed, Task
 from kernel.threads import Code
 from skb import machine
 from skb.engine import Engine
@@ -39,7 +40,7 @@ CORES = 16
 TASKS = ((2, 10), (4, 20), (7, 40), (14, 80))  # WCET and period in ms: U = 0.75
 SIMULATED_MS = 8000
 JOBS = CORES * sum(SIMULATED_MS // period for _, period in TASKS)
-DISPATCHERS = 1_000
+DISPATCHERS = 10_000
 
 
 
@@ -174,29 +175,41 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def spawn_many(kernel: Multikernel, dispatchers: int) -> None:
-    for _ in range(dispatchers // CORES):
-        kernel.spawn("cpu_bound", CORES)
+def create(kernel: Multikernel, count: int) -> list[Dispatcher]:
+    """So many dispatchers of one thread each, best effort, in turn on every core; no time goes by."""
+    domain = kernel.spawn("cpu_bound", 1)
+    made = []
+    for number in range(count):
+        driver = kernel.drivers[number % CORES]
+        dispatcher = Dispatcher(domain, number, driver, kernel.next_task_id())
+        dispatcher.start(_idle())
+        driver.add(dispatcher, BestEffort())
+        made.append(dispatcher)
+    return made
+
+
+def _idle() -> Code:
+    yield Invoke(_nothing)
 
 
 def print_memory(kb: KnowledgeBase) -> None:
-    """What a dispatcher adds, once the first domains have filled what is made once."""
+    """Memory of a dispatcher and its thread, in the resident set and as Python counts it."""
     kernel = Multikernel.boot(kb)
-    spawn_many(kernel, 10 * CORES)
+    kernel.spawn("cpu_bound", 1)
     gc.collect()
     before = resident_bytes()
-    took = seconds(partial(spawn_many, kernel, DISPATCHERS // 2))
+    made = create(kernel, DISPATCHERS)
+    resident = (resident_bytes() - before) / len(made)
+    kernel = Multikernel.boot(kb)
     gc.collect()
-    resident = (resident_bytes() - before) / (DISPATCHERS // 2)
     tracemalloc.start()
-    spawn_many(kernel, DISPATCHERS // 2)
+    made = create(kernel, DISPATCHERS)
     gc.collect()
     python, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    print(f"\nmemory a dispatcher, {DISPATCHERS} spawned in domains of {CORES}")
+    print(f"\nmemory of a dispatcher with its thread, {DISPATCHERS} on {CORES} cores")
     print(f"{'resident set':34}{resident:9.0f} bytes")
-    print(f"{'Python objects (tracemalloc)':34}{python / (DISPATCHERS // 2):9.0f} bytes")
-    print(f"{'wall time to spawn one':34}{took / (DISPATCHERS // 2) * 1e6:9.0f} us")
+    print(f"{'Python objects (tracemalloc)':34}{python / len(made):9.0f} bytes")
 
 
 def main() -> None:
