@@ -52,6 +52,7 @@ class CpuDriver:
         scheduler: Scheduler, log: ScheduleLog,
     ) -> None:
         self.core = core
+        self.hardware = hardware
         self.clock = clock
         self.scheduler = scheduler
         scheduler.set_clock(0, clock.local(timeline.now))

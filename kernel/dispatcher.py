@@ -103,6 +103,7 @@ class Dispatcher:
         thread = Thread(self, code)
         self.threads.append(thread)
         self.run_queue.append(thread)
+        self.domain.thread_started()
         return thread
 
     # -- state -------------------------------------------------------------------------------------
@@ -182,9 +183,9 @@ class Dispatcher:
             self._handled(now)
             return
         self._off_queue(thread)
+        self.threads.remove(thread)
         self.driver.work_changed(self)
-        if all(other.state is ThreadState.EXITED for other in self.threads):
-            self.domain.dispatcher_done(self, now)
+        self.domain.thread_ended(now)
 
     def _off_queue(self, thread: Thread) -> None:
         ran = self.state is RUNNING and thread is self.run_queue[0]
@@ -197,6 +198,27 @@ class Dispatcher:
         self.run_queue.rotate(-1)
         self.take(Event.PREEMPT_THREAD)
         self.take(Event.YIELD)
+
+    def thread_yields(self, thread: Thread) -> bool:
+        """`thread` gives way to one that has not yet done so in this timeslice; False if all have.
+
+        That is Barrelfish's thread_yield; then there is nobody left to give way to but other dispatchers.
+        """
+        thread.yield_epoch = self.timeslices
+        for turn, other in enumerate(self.run_queue):
+            if other.yield_epoch != self.timeslices:
+                self.run_queue.rotate(-turn)
+                self.take(Event.PREEMPT_THREAD)
+                self.take(Event.RESUME)
+                return True
+        return False
+
+    def emigrate(self, thread: Thread, to: Dispatcher) -> None:
+        """`thread`, which runs, goes to another dispatcher of its domain; it is blocked until it has arrived."""
+        thread.block()
+        self.threads.remove(thread)
+        to.threads.append(thread)
+        thread.dispatcher = to
 
     def prefer(self, thread: Thread) -> None:
         """At LMP the thread that has the message is resumed, whoever's turn it is."""

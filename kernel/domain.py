@@ -13,6 +13,7 @@ from enum import Enum
 from kernel.barrier import Barrier
 from kernel.dispatcher import Dispatcher
 from kernel.program import Environment, Program
+from kernel.shared_memory import SharedObject
 from kernel.threads import Code
 from skb.placement import Assignment, Placement
 
@@ -42,10 +43,11 @@ class Domain:
         self.fault = ""  # why it trapped
         self.dispatchers: dict[int, Dispatcher] = {}  # by index; created ones only
         self.barriers: dict[str, Barrier] = {}
+        self.shared: dict[tuple[type, str], SharedObject] = {}  # what else its threads synchronise by
         self.starts: dict[int, Callable[[Environment], Code]] = {}  # of dispatchers that do not start the program
         self.pages: set[int] = set()  # mapped in the address space that its dispatchers share
         self._ended = ended
-        self._running = 0  # dispatchers started and not done
+        self._threads = 0  # started and not ended
 
     @property
     def coordinator(self) -> int:
@@ -77,14 +79,14 @@ class Domain:
         rounds = sum(barrier.progress(now) for barrier in self.barriers.values())
         return rounds + sum(dispatcher.iterations for dispatcher in self.dispatchers.values())
 
-    def dispatcher_started(self) -> None:
-        self._running += 1
+    def thread_started(self) -> None:
+        self._threads += 1
 
-    def dispatcher_done(self, _dispatcher: Dispatcher, now: int) -> None:
-        """All threads of a dispatcher have ended."""
-        self._running -= 1
+    def thread_ended(self, now: int) -> None:
+        """When the last thread has ended, and no dispatcher is still to come, the domain has."""
+        self._threads -= 1
         all_started = len(self.dispatchers) == len(self.placement.assignments)
-        if self._running == 0 and all_started and self.alive:
+        if self._threads == 0 and all_started and self.alive:
             self.end(DomainState.EXITED, now)
 
     def trap(self, fault: str, now: int) -> None:

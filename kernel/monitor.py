@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kernel.cpu_driver import CpuDriver
 from kernel.dispatcher import Dispatcher
@@ -22,6 +22,9 @@ from kernel.program import Environment, Invoke, Receive, Send
 from kernel.threads import Code, Operation
 from kernel.timeline import Timeline
 from skb.placement import Parameters
+
+if TYPE_CHECKING:
+    from kernel.services.knowledge import Client
 
 Handling = Generator[Operation, Any, None]
 """What a monitor does for one message."""
@@ -111,6 +114,8 @@ class Kernel(Protocol):
     def next_task_id(self) -> int: ...
 
     def phase_answered(self, domain: Domain, phase: int, refusals: list[str]) -> None: ...
+
+    def client(self, domain: Domain, core: int) -> Client: ...
 
     def timers_answered(self, in_step: bool) -> None: ...
 
@@ -228,11 +233,11 @@ class Monitor:
         dispatcher = Dispatcher(domain, index, self.driver, self.kernel.next_task_id())
         environment = Environment(
             index, len(domain.placement.assignments), self.core,
-            self.kernel.hardware, domain.arguments, domain.barriers, domain.dispatchers,
+            self.kernel.hardware, domain.arguments, domain.barriers, domain.shared, domain.dispatchers,
+            lambda: self.kernel.client(domain, self.core),
         )
         dispatcher.start(domain.starts.get(index, domain.program.main)(environment))
         domain.dispatchers[index] = dispatcher
-        domain.dispatcher_started()
         self.planner.adopt(dispatcher, assignment.phases)
 
     def _dispatcher_up(self, message: DispatcherUp) -> Handling:

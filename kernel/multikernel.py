@@ -25,7 +25,7 @@ from kernel.planner import ChangePhase, Planner
 from kernel.program import Program
 from kernel.programs import PROGRAMS
 from kernel.rbed import BestEffort, Rbed
-from kernel.services.knowledge import SKB, Decided, KnowledgeService
+from kernel.services.knowledge import SKB, Client, Decided, KnowledgeService
 from kernel.spanning import Spanning, SpanRequest, SpawnSpanned
 from kernel.spawn_daemon import SPAWN_DAEMON, SpawnDaemon
 from kernel.status import CoreStatus as CoreStatus
@@ -268,6 +268,10 @@ class Multikernel:
             domain.phase = phase
             self.controller.phase_changed(domain.id, phase)
         self._answers[domain.id] = refusals
+
+    def client(self, domain: Domain, core: int) -> Client:
+        """A connection of a domain's to the SKB."""
+        return Client(self.knowledge, domain.id, core)
 
     def core_changed(self, core: int, online: bool) -> None:
         """A core's monitor has answered that it runs, or that it is about to halt."""

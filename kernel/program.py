@@ -13,17 +13,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from kernel import activation
 from kernel.barrier import Barrier
+from kernel.clock import PS_PER_NS
 from kernel.errors import KernelError
 from kernel.hardware import Hardware
+from kernel.shared_memory import SharedObject
+from kernel.synchronisation import Condition, Mutex, Semaphore, Spinlock
 from kernel.threads import ENDLESS, Code, Operation, Thread
 
 if TYPE_CHECKING:
     from kernel.dispatcher import Dispatcher
     from kernel.messaging.endpoint import Endpoint, Link
+    from kernel.services.knowledge import Client
+
+S = TypeVar("S", bound=SharedObject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +117,7 @@ class Invoke(Operation):
 class Environment:
     """What a thread of a program knows: its place among the domain's dispatchers, the machine, arguments.
 
-    `shared` is the domain's: one dict for all its dispatchers, as they share an address space. So are
+    `barriers` and `shared` are the domain's, for all its dispatchers, as they share an address space. So are
     `dispatchers`, by rank, which are there as soon as they have been created.
     """
 
@@ -120,27 +126,62 @@ class Environment:
     core: int
     hardware: Hardware
     arguments: tuple[str, ...]
-    shared: dict[str, Barrier]
+    barriers: dict[str, Barrier]
+    shared: dict[tuple[type, str], SharedObject] = field(default_factory=dict)
     dispatchers: Mapping[int, Dispatcher] = field(default_factory=dict)
+    connect: Callable[[], Client] | None = None
 
     def activation(self, rank: int) -> activation.Activation | None:
         """What the read-only page of that dispatcher of the domain says now; None before it is created."""
         dispatcher = self.dispatchers.get(rank)
         return None if dispatcher is None else activation.page(dispatcher)
 
-    def barrier(self, name: str = "barrier") -> Barrier:
-        """The domain's barrier of that name, for all its dispatchers."""
-        barrier = self.shared.get(name)
+    def barrier(self, name: str = "barrier", parties: int | None = None, spin_ns: int | None = None) -> Barrier:
+        """The domain's barrier of that name, made when it is first asked for.
+
+        It is for one thread of each dispatcher if `parties` does not say for how many; who arrives early spins for
+        `spin_ns` (cost `barrier_spin`, if not said) before it blocks.
+        """
+        barrier = self.barriers.get(name)
         if barrier is None:
             hardware = self.hardware
-            barrier = self.shared[name] = Barrier(
-                self.size,
-                hardware.cost_ps("barrier_spin", self.core),
+            barrier = self.barriers[name] = Barrier(
+                self.size if parties is None else parties,
+                hardware.cost_ps("barrier_spin", self.core) if spin_ns is None else spin_ns * PS_PER_NS,
                 lambda core: hardware.cost_ps("block", core),
                 hardware.line_ps,
                 hardware.message_ps,
             )
         return barrier
+
+    def mutex(self, name: str = "mutex") -> Mutex:
+        """The domain's mutex of that name."""
+        return self._shared(Mutex, name, lambda: Mutex(name, self.hardware))
+
+    def spinlock(self, name: str = "spinlock") -> Spinlock:
+        """The domain's spinlock of that name."""
+        return self._shared(Spinlock, name, lambda: Spinlock(name, self.hardware))
+
+    def condition(self, name: str = "condition") -> Condition:
+        """The domain's condition variable of that name."""
+        return self._shared(Condition, name, lambda: Condition(name, self.hardware))
+
+    def semaphore(self, name: str = "semaphore", value: int = 0) -> Semaphore:
+        """The domain's semaphore of that name; whoever asks first says how many may pass."""
+        return self._shared(Semaphore, name, lambda: Semaphore(name, self.hardware, value))
+
+    def _shared(self, kind: type[S], name: str, make: Callable[[], S]) -> S:
+        found = self.shared.get((kind, name))
+        if found is None:
+            found = self.shared[kind, name] = make()
+        assert isinstance(found, kind)
+        return found
+
+    def client(self) -> Client:
+        """A connection to the SKB: `answers = yield from client.ask("core(C)")`."""
+        if self.connect is None:
+            raise KernelError("this program has no connection to the SKB")
+        return self.connect()
 
     def cycles(self, cost: str) -> int:
         """A cost fact in cycles of this core."""

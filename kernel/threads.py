@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ENDLESS = 1 << 80
 """Work that does not end by itself: a loop without a count, or a loop that a barrier carries."""
 
-Code = Generator["Operation", Any, None]
+Code = Generator["Operation", Any, Any]
 """What a program is: a generator that yields operations and is sent their results."""
 
 
@@ -45,7 +45,10 @@ class ThreadState(Enum):
 class Thread:
     """One thread of a dispatcher."""
 
-    __slots__ = ("barrier", "code", "dispatcher", "finish", "loop_iteration_ps", "state", "work")
+    __slots__ = (
+        "barrier", "code", "detached", "dispatcher", "finish", "joiners", "loop_iteration_ps", "result", "state",
+        "work", "yield_epoch",
+    )  # fmt: skip
 
     def __init__(self, dispatcher: Dispatcher, code: Code) -> None:
         self.dispatcher = dispatcher
@@ -55,14 +58,20 @@ class Thread:
         self.finish: Callable[[int], None] = self.resume
         self.barrier: Barrier | None = None  # the barrier whose loop this thread is in
         self.loop_iteration_ps = 0  # for a loop without a barrier: what one iteration takes
+        self.yield_epoch = -1  # the timeslice of its dispatcher in which it last yielded
+        self.result: object = None  # what its code returned
+        self.detached = False  # nobody will join it
+        self.joiners: list[Callable[[int], None]] = []  # called when it ends
 
     def resume(self, now: int, value: object = None) -> None:
         """Run the program up to its next operation, handing it the result of the last one."""
         try:
             operation = self.code.send(value)
             operation.begin(self, now)
-        except StopIteration:
-            self.state = ThreadState.EXITED
+        except StopIteration as stop:
+            self.state, self.result = ThreadState.EXITED, stop.value
+            for joined in self.joiners:
+                joined(now)
             self.dispatcher.thread_left(self, now)
         except KernelError as error:
             self.fault(str(error), now)
