@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from kernel.capabilities.capability import Capability, Object
-from kernel.capabilities.types import ANCESTORS, KINDS, ObjectType
+from kernel.capabilities.types import ANCESTORS, KINDS, ObjectType, Space
 
 _DESCENDANTS: dict[ObjectType, tuple[ObjectType, ...]] = {
     source: tuple(each for each, sources in ANCESTORS.items() if source in sources) for source in KINDS
 }
+_IN_MEMORY = tuple(each for each, kind in KINDS.items() if kind.space is Space.MEMORY)
 _RELATIVES = {each: tuple({*ANCESTORS[each], *_DESCENDANTS[each]}) for each in KINDS}
 
 
@@ -34,6 +35,9 @@ class Slot(NamedTuple):
 
 LIMBO = -1
 """The `cnode` of slots of CNodes that are gone, whose capabilities are still to be deleted: nobody can name them."""
+
+
+EXCLUSIVE = -1
 
 
 class Locality(NamedTuple):
@@ -65,8 +69,9 @@ class Database:
         self.core = core
         self.slots: dict[Slot, Capability] = {}
         self.locality: dict[Object, Locality] = {}  # of every object here, and of no other
-        self.locks: dict[Object, int] = {}  # by the operation that has it
+        self.locks: dict[Object, int] = {}  # EXCLUSIVE, or how many copies of it are on their way
         self.marks: dict[tuple[int, int], Object] = {}  # what is being revoked, by core and its operation
+        self.epoch = 0  # how many CNodes have been destroyed; with the same, slots are where they were
         self.watchers: list[Watcher] = []
         self._copies: dict[Object, dict[Slot, None]] = {}
         self._sorted: dict[ObjectType, dict[int, list[Object]]] = {}  # by size; each list by base, then fields
@@ -86,6 +91,7 @@ class Database:
         }
         other._in = {cnode: slots.copy() for cnode, slots in self._in.items()}
         other._limbo = self._limbo
+        other.epoch = self.epoch
         return other
 
     # -- changes -----------------------------------------------------------------------------------
@@ -197,12 +203,52 @@ class Database:
                 return each
         return None
 
+    def in_use(self, target: Object) -> bool:
+        """Whether there is an object here, mappings apart, on any of the target's memory."""
+        return any(KINDS[each.type].maps is None for each in self._overlapping(_IN_MEMORY, target))
+
     def owns(self, target: Object) -> bool:
         """Whether this core is the object's owner."""
         locality = self.locality.get(target)
         return locality is not None and locality.owner == self.core
 
+    def locality_abroad(self, target: Object) -> Locality:
+        """What another core is to know of an object of which it gets a capability from here."""
+        own = self.locality[target]
+        return Locality(
+            own.owner, True,
+            own.remote_descendants or bool(self.descendants(target)),
+            own.remote_ancestors or bool(self.ancestors(target)),
+        )
+
+    def goes_abroad(self, target: Object) -> None:
+        """Note that another core gets a capability to an object of which this one has one."""
+        self.locality[target] = self.locality[target]._replace(remote_copies=True)
+        for each in self.ancestors(target):
+            self.locality[each] = self.locality[each]._replace(remote_descendants=True)
+        for each in self.descendants(target):
+            self.locality[each] = self.locality[each]._replace(remote_ancestors=True)
+
     # -- locks and marks ---------------------------------------------------------------------------
+
+    def lock(self, target: Object) -> None:
+        """Have the object for one operation alone."""
+        assert target not in self.locks, f"{target} is locked"
+        self.locks[target] = EXCLUSIVE
+
+    def share(self, target: Object) -> None:
+        """Have the object for one more copy on its way."""
+        self.locks[target] = self.locks.get(target, 0) + 1
+
+    def unlock(self, target: Object) -> None:
+        """Undo `lock` or one `share`."""
+        count = self.locks.pop(target)
+        if count > 1:
+            self.locks[target] = count - 1
+
+    def held(self, target: Object) -> bool:
+        """Whether the object must not even be copied: an operation has it alone, or it is being revoked."""
+        return self.locks.get(target) == EXCLUSIVE or (bool(self.marks) and self.marked(target))
 
     def marked(self, target: Object) -> bool:
         """Whether the object is being revoked, or comes of what is."""

@@ -73,7 +73,8 @@ def copy(database: Database, source: Slot, destination: Slot, rights: Rights | N
         capability = Capability(capability.object, rights)
     if KINDS[capability.type].copying is Copying.NEVER:
         raise CapabilityError(ErrorCode.ILLEGAL_INVOCATION, f"{capability.type} is never copied")
-    not_busy(database, capability.object)
+    if database.held(capability.object):
+        raise CapabilityError(ErrorCode.REMOTE_CAP_RETRY, f"{capability.object} is in an operation; try again")
     database.insert(destination, capability, database.locality[capability.object].owner)
 
 
@@ -175,7 +176,9 @@ def retype(database: Database, source: Slot, request: Retype, slots: Sequence[Sl
     locality = database.locality[capability.object]
     if request.type is ObjectType.ENDPOINT_LMP and locality.owner != database.core:
         raise CapabilityError(ErrorCode.CAP_FOREIGN, f"the dispatcher is core {locality.owner}'s")
-    if needs_check(capability.object, objects) and (locality.owner != database.core or locality.remote):
+    if needs_check(capability.object, objects) and (
+        locality.owner != database.core or locality.remote_descendants
+    ):
         raise CapabilityError(
             ErrorCode.RETRY_THROUGH_MONITOR, f"other cores may use {capability.object}; ask the monitor"
         )
@@ -193,11 +196,12 @@ def discard(database: Database, slot: Slot, aftermath: Aftermath) -> None:
     if database.has(target) or locality.owner != database.core:
         return
     if target.type in CONTAINERS:
+        database.epoch += 1
         aftermath.limbo += [database.to_limbo(each) for each in database.contents(target.base)]
     if (
         KINDS[target.type].space is Space.MEMORY
         and not (locality.remote or locality.remote_ancestors)
-        and not any(KINDS[each.type].maps is None for each in database.relatives(target))
+        and not database.in_use(target)
     ):
         aftermath.reclaimed.append(Object(ObjectType.RAM, target.base, target.size))
 
