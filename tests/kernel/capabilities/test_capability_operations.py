@@ -187,11 +187,11 @@ def test_capabilities_of_other_cores_go_through_the_monitor() -> None:
     program = a_program()
     database = program.database
     target = Object(T.RAM, RAM, RAM_BYTES)
-    database.locality[target] = database.locality[target]._replace(remote_copies=True)
+    database.locality[target] = database.locality[target]._replace(remote_copies=True, remote_descendants=True)
     refuses(program, ErrorCode.DELETE_LAST_OWNED, lambda: program.delete(at(0)))
     refuses(program, ErrorCode.RETRY_THROUGH_MONITOR, lambda: program.revoke(at(0)))
     refuses(program, ErrorCode.RETRY_THROUGH_MONITOR, lambda: program.retype(at(0), Retype(T.L2_CNODE), at(1)))
-    database.locks[target] = 1
+    database.lock(target)
     refuses(program, ErrorCode.REMOTE_CAP_RETRY, lambda: program.copy(at(0), at(1)))
     refuses(program, ErrorCode.REMOTE_CAP_RETRY, lambda: program.delete(at(0)))
     foreign = Object(T.L2_CNODE, 0x30_0000, CNODE_BYTES)
