@@ -38,7 +38,7 @@ class _Round:
 
 
 class Barrier:
-    """A barrier for `parties` threads, each on a dispatcher of its own.
+    """A barrier for `parties` threads.
 
     `spin_ps` is how long a waiter spins before it blocks; `wake_ps` what it costs a blocked thread to
     block and resume, paid when it resumes (§3.2.5); `line_ps(a, b)` moves a cache line from core a to b;
@@ -63,6 +63,7 @@ class Barrier:
         self.message_ps = message_ps
         self.rounds = 0  # openings so far, those being carried not counted
         self._members: list[Thread] = []
+        self._enrolled: set[Thread] = set()  # the members
         self._compute_ps: dict[Thread, int] = {}
         self._holder: int | None = None  # the core that has the counter's line
         self._line_free = 0  # when the line may move on
@@ -78,13 +79,15 @@ class Barrier:
     def join(self, thread: Thread, compute_ps: int, now: int) -> None:
         """`thread` starts the loop: compute for `compute_ps`, arrive, and so on without end."""
         self._enrol(thread)
+        thread.barrier = self
         self._compute_ps[thread] = compute_ps
         self._start_round(thread, now)
 
     def wait(self, thread: Thread, now: int) -> None:
         """`thread` arrives once; its program goes on when all have."""
         self._enrol(thread)
-        self._compute_ps.pop(thread, None)
+        if self._compute_ps.pop(thread, None) is not None:
+            thread.barrier = None
         self._take_line(thread, now)
 
     def progress(self, now: int) -> int:
@@ -100,11 +103,15 @@ class Barrier:
             self._compute_ps[thread] = self._compute_ps[thread] * before_hz // after_hz
 
     def _enrol(self, thread: Thread) -> None:
-        if thread.barrier is not self:
+        if thread in self._enrolled:
+            return
+        if len(self._members) == self.parties:
+            self._members = [member for member in self._members if member.state is not ThreadState.EXITED]
+            self._enrolled.intersection_update(self._members)
             if len(self._members) == self.parties:
                 raise KernelError(f"a barrier for {self.parties} threads was joined by one more")
-            thread.barrier = self
-            self._members.append(thread)
+        self._enrolled.add(thread)
+        self._members.append(thread)
 
     def _start_round(self, thread: Thread, _now: int) -> None:
         thread.compute(self._compute_ps[thread], lambda now: self._take_line(thread, now))

@@ -44,6 +44,8 @@ class Domain:
         self.dispatchers: dict[int, Dispatcher] = {}  # by index; created ones only
         self.barriers: dict[str, Barrier] = {}
         self.shared: dict[tuple[type, str], SharedObject] = {}  # what else its threads synchronise by
+        self.tally: dict[int, int] = {}  # what its dispatchers have counted as done, by index
+        self.memory: dict[str, object] = {}  # what its program keeps in its address space
         self.starts: dict[int, Callable[[Environment], Code]] = {}  # of dispatchers that do not start the program
         self.pages: set[int] = set()  # mapped in the address space that its dispatchers share
         self._ended = ended
@@ -75,7 +77,9 @@ class Domain:
         self.placement = replace(self.placement, assignments=tuple(assignments), changed=())
 
     def progress(self, now: int) -> int:
-        """What the program counts: rounds of its barriers, or iterations of all its threads."""
+        """What the program counts itself, else rounds of its barriers, or iterations of all its threads."""
+        if self.tally:
+            return sum(self.tally.values())
         rounds = sum(barrier.progress(now) for barrier in self.barriers.values())
         return rounds + sum(dispatcher.iterations for dispatcher in self.dispatchers.values())
 

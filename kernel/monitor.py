@@ -113,7 +113,9 @@ class Kernel(Protocol):
 
     def next_task_id(self) -> int: ...
 
-    def phase_answered(self, domain: Domain, phase: int, refusals: list[str]) -> None: ...
+    def phase_entered(self, domain: Domain, phase: int) -> None: ...
+
+    def phase_answered(self, domain: Domain, refusals: list[str]) -> None: ...
 
     def client(self, domain: Domain, core: int) -> Client: ...
 
@@ -234,7 +236,7 @@ class Monitor:
         environment = Environment(
             index, len(domain.placement.assignments), self.core,
             self.kernel.hardware, domain.arguments, domain.barriers, domain.shared, domain.dispatchers,
-            lambda: self.kernel.client(domain, self.core),
+            domain.tally, domain.memory, domain.id, lambda: self.kernel.client(domain, self.core),
         )
         dispatcher.start(domain.starts.get(index, domain.program.main)(environment))
         domain.dispatchers[index] = dispatcher

@@ -59,6 +59,7 @@ class Multikernel:
         self._domains: dict[int, Domain] = {}
         self._task_ids = itertools.count(1)
         self._answers: dict[int, list[str]] = {}
+        self._trapped: list[Domain] = []  # since somebody last asked
         self._core_changes: dict[int, bool] = {}  # cores that have answered, and whether they are on line
         chance = random.Random(seed)
         self.drivers = {
@@ -122,21 +123,21 @@ class Multikernel:
         return self.timeline.run(self.now + duration_ps, done)
 
     def spawn(
-        self, program: str, dispatchers: int = 1, *, cores: Sequence[int] = (), manifest: str | None = None,
+        self, program: str | Program, dispatchers: int = 1, *, cores: Sequence[int] = (), manifest: str | None = None,
         manifest_name: str = "manifest", name: str | None = None, arguments: Sequence[str] = (),
     ) -> Domain:
-        """Spawn a program as a domain of so many dispatchers; returns when all of them are up.
+        """Spawn a program (users' own: `kernel.images`) as a domain of so many dispatchers; returns when all are up.
 
         `cores` pins them; `manifest` is the manifest's text. KernelError or PlacementError, and nothing
         changed, where it cannot be done.
         """
-        found = self.program(program)
+        found = self.program(program) if isinstance(program, str) else program
         found.check(arguments)
         if dispatchers < 1:
             raise KernelError(f"a domain needs at least one dispatcher, not {dispatchers}")
         number = max(self._domains, default=0) + 1
         number = max(number, 1)
-        name = name or self._free_name(program)
+        name = name or self._free_name(found.name)
         if any(domain.name == name and domain.alive for domain in self._domains.values()):
             raise KernelError(f"a domain named '{name}' runs already; give another --name")
         if name.lstrip("-").isdigit():
@@ -155,6 +156,7 @@ class Multikernel:
             self._abandon(domain)
             raise
         if domain.state is DomainState.TRAPPED:
+            self._trapped.remove(domain)
             raise KernelError(f"{name} trapped: {domain.fault}")
         return domain
 
@@ -253,6 +255,11 @@ class Multikernel:
             driver.settle(self.now)
         return [core_status(driver) for driver in self.drivers.values()]
 
+    def take_trapped(self) -> list[Domain]:
+        """The domains that have trapped since this was last asked."""
+        trapped, self._trapped = self._trapped, []
+        return trapped
+
     def slices(self, cores: Iterable[int], from_ps: int, to_ps: int) -> list[Slice]:
         """Who ran on `cores` between two instants, as far as the past goes."""
         return self.log.slices(cores, from_ps, min(to_ps, self.now))
@@ -262,11 +269,13 @@ class Multikernel:
     def next_task_id(self) -> int:
         return next(self._task_ids)
 
-    def phase_answered(self, domain: Domain, phase: int, refusals: list[str]) -> None:
-        """Every planner of the domain has answered; with no refusal it is in `phase` now."""
-        if not refusals:
-            domain.phase = phase
-            self.controller.phase_changed(domain.id, phase)
+    def phase_entered(self, domain: Domain, phase: int) -> None:
+        """Every planner of the domain has taken the phase."""
+        domain.phase = phase
+        self.controller.phase_changed(domain.id, phase)
+
+    def phase_answered(self, domain: Domain, refusals: list[str]) -> None:
+        """The phase change that the shell asked for is over."""
         self._answers[domain.id] = refusals
 
     def client(self, domain: Domain, core: int) -> Client:
@@ -340,6 +349,8 @@ class Multikernel:
         """A domain ended by itself; what it had is freed when the instant is over."""
         if domain.id <= 0:
             raise KernelError(f"the {domain.name} of the system itself failed: {domain.fault}")
+        if domain.state is DomainState.TRAPPED:
+            self._trapped.append(domain)
         for core in domain.cores:
             self.timeline.at(self.now, Priority.MESSAGE, core, self._remover(core, domain))
         self._forget(domain)

@@ -10,25 +10,50 @@ the same reading of their clocks (§3.5.4).
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
 from kernel.clock import PS_PER_NS
 from kernel.cpu_driver import CpuDriver
 from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain
+from kernel.errors import KernelError
+from kernel.messaging.endpoint import Endpoint
+from kernel.messaging.lmp import LmpLink
 from kernel.monitor import Handling, Monitor
-from kernel.program import Invoke
+from kernel.program import Environment, Invoke, Receive, Send
 from kernel.rbed import BestEffort, Hard, Overcommitted, Soft, TaskParameters
+from kernel.threads import Operation
 from skb import placement
 
 
 @dataclass(frozen=True, slots=True)
 class ChangePhase:
-    """To the coordinator: bring `domain` into `phase`."""
+    """To the coordinator: bring `domain` into `phase`. What came of it goes to `reply` on the core where a program
+    asked; the shell, which gives none, is told of it by the kernel.
+    """
 
     domain: Domain
     phase: int
+    asked_on: int = -1
+    reply: Endpoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPhase:
+    """From a program to its monitor: have the coordinator change the phase."""
+
+    change: ChangePhase
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseChanged:
+    """To the monitor of the core where it was asked: the change is over; `refusal` says why it was not made."""
+
+    reply: Endpoint
+    refusal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +79,7 @@ class PhaseAnswer:
 class _Change:
     """A phase change under way, at its coordinator."""
 
+    request: ChangePhase
     phase: int
     before: int
     timestamp: int
@@ -70,6 +96,9 @@ class Planner:
         self._driver: CpuDriver = monitor.driver
         self._phases: dict[int, list[tuple[Dispatcher, tuple[placement.Parameters, ...]]]] = {}
         self._changes: dict[int, _Change] = {}
+        self._queued: dict[int, deque[ChangePhase]] = {}  # of domains whose phase is being changed already
+        monitor.handlers[RequestPhase] = self._request
+        monitor.handlers[PhaseChanged] = self._changed
         monitor.handlers[ChangePhase] = self._change
         monitor.handlers[EnterPhase] = self._enter
         monitor.handlers[PhaseAnswer] = self._answer
@@ -102,15 +131,28 @@ class Planner:
     def forget(self, domain: int) -> None:
         """The domain is gone from this core."""
         self._phases.pop(domain, None)
+        self._queued.pop(domain, None)
 
     # -- phase changes -----------------------------------------------------------------------------
 
-    def _change(self, message: ChangePhase) -> Handling:
-        timestamp = yield Invoke(self._driver.clock.local)
-        yield from self._announce(message.domain, message.phase, message.domain.phase, timestamp)
+    def _request(self, message: RequestPhase) -> Handling:
+        yield from self._monitor.send(message.change.domain.coordinator, message.change)
 
-    def _announce(self, domain: Domain, phase: int, before: int, timestamp: int) -> Handling:
-        self._changes[domain.id] = _Change(phase, before, timestamp, len(domain.cores), [])
+    def _changed(self, message: PhaseChanged) -> Handling:
+        yield Send(LmpLink(self._monitor.kernel.hardware, self._monitor.core, message.reply), message.refusal)
+
+    def _change(self, message: ChangePhase) -> Handling:
+        if not message.domain.alive:
+            return
+        if message.domain.id in self._changes:
+            self._queued.setdefault(message.domain.id, deque()).append(message)
+            return
+        timestamp = yield Invoke(self._driver.clock.local)
+        yield from self._announce(message, message.phase, timestamp)
+
+    def _announce(self, request: ChangePhase, phase: int, timestamp: int) -> Handling:
+        domain = request.domain
+        self._changes[domain.id] = _Change(request, phase, domain.phase, timestamp, len(domain.cores), [])
         for core in domain.cores:
             yield from self._monitor.send(core, EnterPhase(domain, phase, timestamp, self._monitor.core))
 
@@ -140,10 +182,35 @@ class Planner:
         del self._changes[domain.id]
         if change.refusals and change.phase != change.before:
             # Back to what every core has granted before; then nothing is half-changed.
-            yield from self._announce(domain, change.before, change.before, change.timestamp)
+            yield from self._announce(change.request, change.before, change.timestamp)
             self._changes[domain.id].refusals = change.refusals
+            return
+        request = change.request
+        if not change.refusals:
+            self._monitor.kernel.phase_entered(domain, change.phase)
+        if request.reply is None:
+            self._monitor.kernel.phase_answered(domain, change.refusals)
         else:
-            self._monitor.kernel.phase_answered(domain, change.phase, change.refusals)
+            answer = PhaseChanged(request.reply, change.refusals[0] if change.refusals else "")
+            yield from self._monitor.send(request.asked_on, answer)
+        if self._queued.get(domain.id):
+            yield from self._change(self._queued[domain.id].popleft())
+
+
+def change_phase(environment: Environment, phase: int) -> Generator[Operation, Any, str]:
+    """Part of a program: bring its domain into another phase of its manifest; wait for the answer of all planners.
+
+    Any dispatcher may ask, by a local message to its monitor. The result is why the change was refused, or "".
+    KernelError where the manifest has no such phase.
+    """
+    own = environment.dispatchers[environment.rank]
+    phases = len(own.domain.placement.assignments[0].phases)
+    if not 0 <= phase < phases:
+        raise KernelError(f"{own.domain.name} has no phase {phase}; its manifest has {phases}")
+    reply = Endpoint(environment.hardware.cost_ps("poll", own.core))
+    change = ChangePhase(own.domain, phase, own.core, reply)
+    yield Send(LmpLink(environment.hardware, own.core, own.driver.monitor), RequestPhase(change))
+    return str((yield Receive(reply)))
 
 
 def _submitted(parameters: placement.Parameters) -> tuple[TaskParameters, int | None]:

@@ -117,8 +117,9 @@ class Invoke(Operation):
 class Environment:
     """What a thread of a program knows: its place among the domain's dispatchers, the machine, arguments.
 
-    `barriers` and `shared` are the domain's, for all its dispatchers, as they share an address space. So are
-    `dispatchers`, by rank, which are there as soon as they have been created.
+    `domain` is its number. `barriers`, `shared`, `tally` and `memory`, for whatever the program keeps there, are the
+    domain's, for all its dispatchers, as they share an address space. So are `dispatchers`, by rank, which are there
+    as soon as they have been created.
     """
 
     rank: int
@@ -129,6 +130,9 @@ class Environment:
     barriers: dict[str, Barrier]
     shared: dict[tuple[type, str], SharedObject] = field(default_factory=dict)
     dispatchers: Mapping[int, Dispatcher] = field(default_factory=dict)
+    tally: dict[int, int] = field(default_factory=dict)
+    memory: dict[str, object] = field(default_factory=dict)
+    domain: int = 0
     connect: Callable[[], Client] | None = None
 
     def activation(self, rank: int) -> activation.Activation | None:
@@ -177,6 +181,14 @@ class Environment:
         assert isinstance(found, kind)
         return found
 
+    def word(self, name: str) -> SharedObject:
+        """A word of the domain's memory of that name, for `Atomic` operations."""
+        return self._shared(SharedObject, name, lambda: SharedObject(name, self.hardware))
+
+    def count(self, done: int = 1) -> None:
+        """So much more of what the program is about is done; `ps` shows it as progress."""
+        self.tally[self.rank] = self.tally.get(self.rank, 0) + done
+
     def client(self) -> Client:
         """A connection to the SKB: `answers = yield from client.ask("core(C)")`."""
         if self.connect is None:
@@ -198,6 +210,7 @@ class Program:
     arguments: str
     main: Callable[[Environment], Code]
     built_for: tuple[str, ...] = ()  # instruction sets (isa_of/2); none: it is built for whatever core it runs on
+    source: str = ""  # the file of a user's own
 
     def check(self, arguments: Sequence[str]) -> None:
         """Refuse arguments that the program does not take."""

@@ -246,3 +246,22 @@ class Post(Operation):
 
     def begin(self, thread: Thread, now: int) -> None:
         self.semaphore.post(thread, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Atomic(Operation):
+    """Do `action` on memory that is shared, as one atomic operation on `word`; the result is what it returns."""
+
+    word: SharedObject
+    action: Callable[[], object]
+
+    def begin(self, thread: Thread, now: int) -> None:
+        def arrived(later: int) -> None:
+            try:
+                result = self.action()
+            except Exception as error:
+                thread.fault(f"{type(error).__name__}: {error}", later)
+                return
+            thread.resume(later, result)
+
+        self.word.access(thread, now, arrived)

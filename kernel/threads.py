@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Generator
 from enum import Enum
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from kernel.errors import KernelError
@@ -42,6 +43,42 @@ class ThreadState(Enum):
     EXITED = "exited"
 
 
+class ProgramInterrupted(BaseException):
+    """Ctrl-C in the middle of a user's code; a BaseException, lest the code itself catch it."""
+
+
+USERS_FILES: set[str] = set()
+"""The files of users' programs (`kernel.images`)."""
+
+
+def in_users_code(frame: FrameType | None) -> bool:
+    """Whether what is executed at `frame` is, or was called by, a user's program."""
+    called: FrameType | None = None
+    while frame is not None:
+        if frame.f_code is Thread.resume.__code__:
+            return called is not None and called.f_code.co_filename in USERS_FILES
+        called, frame = frame, frame.f_back
+    return False
+
+
+def _suspended_in(code: Any, file: str) -> str:
+    """Where in `file` the code waits, as `file:line: `; nothing where it does not."""
+    place = ""
+    while file and code is not None:
+        frame = getattr(code, "gi_frame", None)
+        if frame is not None and frame.f_code.co_filename == file:
+            place = f"{Path(file).name}:{frame.f_lineno}: "
+        code = getattr(code, "gi_yieldfrom", None)
+    return place
+
+
+def place_in(error: BaseException, file: str) -> str:
+    """Where the error happened, as `file:line`: the innermost place in `file`, if it came by there."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = next((frame for frame in reversed(frames) if frame.filename == file), frames[-1])
+    return f"{Path(where.filename).name}:{where.lineno}"
+
+
 class Thread:
     """One thread of a dispatcher."""
 
@@ -67,6 +104,8 @@ class Thread:
         """Run the program up to its next operation, handing it the result of the last one."""
         try:
             operation = self.code.send(value)
+            if not isinstance(operation, Operation):
+                raise KernelError(f"yields {operation!r}, which is no operation")
             operation.begin(self, now)
         except StopIteration as stop:
             self.state, self.result = ThreadState.EXITED, stop.value
@@ -75,15 +114,19 @@ class Thread:
             self.dispatcher.thread_left(self, now)
         except KernelError as error:
             self.fault(str(error), now)
+        except ProgramInterrupted as error:
+            self.fault(f"{place_in(error, self._source)}: interrupted in a computation that asks for nothing", now)
         except Exception as error:  # a fault of the program, not of the kernel: the kernel goes on
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            what = f"{Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {error}"
-            self.fault(what, now)
+            self.fault(f"{place_in(error, self._source)}: {type(error).__name__}: {error}", now)
 
     def fault(self, what: str, now: int) -> None:
         """The thread did what it must not: it goes no further, and its domain traps."""
         self.work = ENDLESS
-        self.dispatcher.trapped(what, now)
+        self.dispatcher.trapped(f"{_suspended_in(self.code, self._source)}{what}", now)
+
+    @property
+    def _source(self) -> str:
+        return self.dispatcher.domain.program.source
 
     def compute(self, work_ps: int, finish: Callable[[int], None]) -> None:
         """Spend `work_ps` of processor time, then call `finish`."""

@@ -15,6 +15,8 @@ from types import FrameType
 
 import simpy
 
+from kernel.threads import ProgramInterrupted, in_users_code
+
 _CORES = 1 << 16  # room for core numbers below a named priority
 
 
@@ -68,7 +70,8 @@ class Timeline:
         """Carry events out until `until_ps` is reached or `done()` holds; True if `done()` holds.
 
         With `until_ps` None it goes on while there are events. Ctrl-C stops between two events, never
-        in the middle of one: KeyboardInterrupt is raised with the whole system consistent at `now`.
+        in the middle of one: KeyboardInterrupt is raised with the whole system consistent at `now`. Only a
+        user's own code is left in the middle; its domain traps.
         """
         reached = False
 
@@ -96,14 +99,16 @@ class Timeline:
 
 
 class _Interrupts:
-    """While entered on the main thread, SIGINT is noted in `seen` instead of being raised anywhere."""
+    """While entered on the main thread, SIGINT is noted in `seen` and not raised, unless in a user's code."""
 
     def __init__(self) -> None:
         self.seen = False
         self._main = threading.current_thread() is threading.main_thread()
 
-    def _note(self, _signal: int, _frame: FrameType | None) -> None:
+    def _note(self, _signal: int, frame: FrameType | None) -> None:
         self.seen = True
+        if in_users_code(frame):  # which may never come to an end by itself
+            raise ProgramInterrupted
 
     def __enter__(self) -> _Interrupts:
         if self._main:

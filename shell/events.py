@@ -1,4 +1,6 @@
-"""What watches bring: told after the command in which it came about.
+"""What came about beside a command's result: told after the command.
+
+A domain that traps is told of, and why: the file and line of a user's own program.
 
 Watches of the user and of domains for which the user acts (`--as`) tell of changes of records, locks granted and
 barriers opened; whatever a command's doing or the time it let pass brought is printed after its result, once and in
@@ -15,8 +17,12 @@ from skb.records import USER, Notice, Record
 
 
 def brought(kernel: Multikernel) -> list[Aside]:
-    """What watches have brought since the last time this was asked."""
-    return [Aside(_line(kernel, notice), _data(notice)) for notice in kernel.records.take()]
+    """What has come about since the last time this was asked: traps, and what watches brought."""
+    traps = [
+        Aside(f"{each.name} trapped: {each.fault}", {"trapped": each.id, "name": each.name, "fault": each.fault})
+        for each in kernel.take_trapped()
+    ]
+    return traps + [Aside(_line(kernel, notice), _data(notice)) for notice in kernel.records.take()]
 
 
 def record_data(record: Record) -> dict[str, Any]:

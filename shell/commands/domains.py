@@ -7,6 +7,7 @@ from typing import assert_never
 
 import click
 
+from kernel import images
 from kernel.clock import PS_PER_NS, format_duration
 from kernel.multikernel import DomainStatus
 from kernel.program import PROGRAMS
@@ -41,14 +42,15 @@ def spawn(
     session: Session, dispatchers: int | None, cores: str | None, manifest: str | None, name: str | None,
     program: str, argument: tuple[str, ...],
 ) -> Result:
-    """MANIFEST is sought from the current folder, then beside the batch file that names it, then among
-    those that come with Pilotfish.
+    """PROGRAM is one of `programs`, or a file with one of your own, such as ./mine.py (docs/programs.md). Files are
+    sought from the current folder, then beside the batch file that names them, then among those that come with
+    Pilotfish.
     """
-    session.kernel.program(program)
+    image = images.load(session.file(program)) if _is_file(program) else session.kernel.program(program)
     text = read_text(session.file(manifest)) if manifest else None
     pinned = arguments.cores(cores, session) if cores else ()
     domain = session.kernel.spawn(
-        program, max(1, len(pinned)) if dispatchers is None else dispatchers, cores=pinned,
+        image, max(1, len(pinned)) if dispatchers is None else dispatchers, cores=pinned,
         manifest=text, manifest_name=manifest or "manifest", name=name, arguments=argument,
     )
     where = tuple(assignment.core for assignment in domain.placement.assignments)
@@ -147,6 +149,11 @@ def manifest(session: Session, domain: str) -> Result:
     ]
     data = [{"phase": number, **_parameter_data(parameters)} for number, parameters in enumerate(phases)]
     return Result(data, Table(("phase", "parameters", ""), rows, frozenset(("phase",))))
+
+
+def _is_file(program: str) -> bool:
+    """Whether a program is named by the file that it is in."""
+    return program.endswith(".py") or "/" in program
 
 
 def _data(status: DomainStatus) -> dict[str, object]:

@@ -1,0 +1,63 @@
+"""work_stealing: a task-parallel runtime, in the manner of Cilk, that reads its scheduler activations.
+
+Every dispatcher has a deque of tasks. It takes its own from the end; one whose deque is empty steals from the
+front of another's, and first from those whose page says that they do not run now: their core was taken away, and
+their tasks would wait for it (dissertation §2.5.2, §3.5.2).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+
+from kernel.programming import Atomic, Code, Compute, Environment, YieldThread, program
+from kernel.programs.arguments import numbers
+
+
+@program(
+    "work_stealing", "do TASKS (256) of CYCLES (1000000), all of dispatcher 0 at first, then end; progress: tasks",
+    arguments="[TASKS [CYCLES]]",
+)
+def work_stealing(environment: Environment) -> Code:
+    tasks, cycles = numbers(environment.arguments, 256, 1_000_000, names="[TASKS [CYCLES]]")
+    deques = _deques(environment, tasks)
+    own = environment.rank
+    while sum(environment.tally.values()) < tasks:
+        taken = yield Atomic(environment.word(f"deque {own}"), partial(_take, deques[own], own=True))
+        if taken is None:
+            victim = _victim(environment, deques)
+            if victim is None:
+                yield YieldThread()
+                continue
+            taken = yield Atomic(environment.word(f"deque {victim}"), partial(_take, deques[victim], own=False))
+        if taken is not None:
+            yield Compute(cycles)
+            environment.count()
+
+
+def _take(tasks: deque[int], own: bool) -> int | None:
+    if not tasks:
+        return None
+    return tasks.pop() if own else tasks.popleft()
+
+
+def _deques(environment: Environment, tasks: int) -> list[deque[int]]:
+    """The domain's deques, by rank; all tasks are in that of dispatcher 0 at first."""
+    queues = environment.memory.setdefault("deques", [])
+    assert isinstance(queues, list)
+    if not queues:
+        queues.extend(deque() for _ in range(environment.size))
+        queues[0].extend(range(tasks))
+    return queues
+
+
+def _victim(environment: Environment, deques: list[deque[int]]) -> int | None:
+    """Whom to steal from: of those with tasks one that does not run, else the one with most."""
+    best, found = (False, 0), None
+    for rank, queue in enumerate(deques):
+        if queue and rank != environment.rank:
+            page = environment.activation(rank)
+            worth = (page is not None and not page.running, len(queue))
+            if worth > best:
+                best, found = worth, rank
+    return found
