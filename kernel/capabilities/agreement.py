@@ -192,8 +192,10 @@ class MonitorState:
     def clear_up(self, aftermath: Aftermath) -> None:
         """Queue what is left to delete of destroyed CNodes, give memory back."""
         for slot in aftermath.limbo:
-            self.queue.append(Waiting(slot, self.database.slots[slot].object, None))
-            self.changed = True
+            capability = self.database.get(slot)
+            if capability is not None:  # a mapping goes with what it mapped
+                self.queue.append(Waiting(slot, capability.object, None))
+                self.changed = True
         self.outputs += [Reclaimed(each) for each in aftermath.reclaimed]
 
     def reserved(self, target: Object) -> bool:

@@ -11,16 +11,19 @@ from kernel.capabilities.capability import Object, Rights
 from kernel.capabilities.cspace import Address, CSpace
 from kernel.capabilities.database import Slot
 from kernel.capabilities.errors import CapabilityError, ErrorCode
+from kernel.capabilities.messages import CopyTo, DeleteSlot, RetypeSlot, RevokeSlot
 from kernel.capabilities.operations import Aftermath, Retype
 from kernel.capabilities.types import ObjectType
+from kernel.capabilities.virtual_memory import PageTables
 
 
 class Invocations:
     """The system calls of a dispatcher whose capability space is `space`. All raise CapabilityError."""
 
-    def __init__(self, space: CSpace) -> None:
+    def __init__(self, space: CSpace, page_tables: PageTables) -> None:
         self.space = space
         self.database = space.database
+        self.page_tables = page_tables
 
     def copy(self, source: Address, destination: Address, to: Address | None = None) -> None:
         """Copy the capability at `source` into the empty slot `destination`."""
@@ -48,6 +51,45 @@ class Invocations:
     def revoke(self, address: Address) -> Aftermath:
         """Delete all copies and descendants of the capability at `address`, which stays."""
         return operations.revoke(self.database, self.space.lookup(address)[0])
+
+    # -- what the kernel has sent to the monitor (RETRY_THROUGH_MONITOR, DELETE_LAST_OWNED) ----------------
+
+    def retype_through_monitor(
+        self, client: int, source: Address, request: Retype, destination: Address, to: Address | None = None
+    ) -> RetypeSlot:
+        """The same retype, as a request to the core's monitor."""
+        slot, _ = self.space.lookup(source)
+        empty = self._destination(destination, to, max(1, request.count), request.type)
+        return RetypeSlot(client, slot, request, tuple(empty))
+
+    def delete_through_monitor(self, client: int, address: Address) -> DeleteSlot:
+        """The same delete, as a request to the core's monitor."""
+        return DeleteSlot(client, self.to_delete(address))
+
+    def revoke_through_monitor(self, client: int, address: Address) -> RevokeSlot:
+        """The same revoke, as a request to the core's monitor."""
+        return RevokeSlot(client, self.space.lookup(address)[0])
+
+    def send_to(self, client: int, address: Address, core: int, destination: Slot) -> CopyTo:
+        """A copy to the slot that a receiver on another core has kept free for it, as a request to the monitor."""
+        return CopyTo(client, self.to_send(address), core, destination)
+
+    # -- page tables -------------------------------------------------------------------------------
+
+    def map(
+        self, vnode: Address, entry: int, source: Address, mapping: Address, rights: Rights,
+        offset: int = 0, count: int = 1,
+    ) -> None:
+        """Enter the object at `source` into the page table at `vnode`; `mapping` gets the capability to the entry."""
+        table, _ = self.space.lookup(vnode)
+        what, _ = self.space.lookup(source)
+        empty = self._destination(mapping, None, 1, ObjectType.FRAME_MAPPING)
+        self.page_tables.map(table, entry, what, empty[0], rights, offset, count)
+
+    def unmap(self, vnode: Address, mapping: Address) -> None:
+        """Undo a mapping in the page table at `vnode`; its capability goes, too."""
+        table, _ = self.space.lookup(vnode)
+        self.page_tables.unmap(table, self.to_delete(mapping))
 
     def identify(self, address: Address) -> Object:
         """What the capability at `address` names; it must have the right to be asked."""

@@ -1,8 +1,8 @@
 """Memory servers: one a core, each with memory of its own, that steal from one another (`usr/mem_serv_dist`).
 
 At boot memory is divided among the cores. A server hands out RAM in powers of two without asking anybody; when it
-has none left it asks the others, one after the other, nearest first. What is freed goes back to the core it is from, so
-that buddies find each other. Like the monitors' protocol this is a state machine: a request or message in,
+has none left it asks the others, one after the other, nearest first. What is freed goes back to the core it is
+from, so that buddies find each other. Like the monitors' protocol this is a state machine: a request or message in,
 messages and grants out; a grant says of which region to retype what. A server keeps a copy of what it hands out
 in a slot of its own: to take a block back, from a domain that ended for one, it revokes and deletes that, then
 calls `free`.

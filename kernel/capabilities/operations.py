@@ -148,7 +148,7 @@ def not_in_the_way(database: Database, source: Object, objects: Sequence[Object]
 
 
 def create(database: Database, source: Slot, slots: Sequence[Slot], objects: Sequence[Object]) -> None:
-    """Make the objects' first capabilities; all has been checked."""
+    """Make the objects' first capabilities, or copies of the source; all has been checked."""
     capability = database.slots[source]
     locality = database.locality[capability.object]
     for slot, target in zip(slots, objects, strict=True):
@@ -156,6 +156,7 @@ def create(database: Database, source: Slot, slots: Sequence[Slot], objects: Seq
             database.insert(slot, capability, locality.owner)
             continue
         database.insert(slot, Capability(target, capability.rights), database.core)
+        # Whoever owns the new object must not give its memory back while another core has what it is made of.
         if locality.owner != database.core or locality.remote_copies or locality.remote_ancestors:
             database.locality[target] = database.locality[target]._replace(remote_ancestors=True)
 
@@ -199,7 +200,7 @@ def discard(database: Database, slot: Slot, aftermath: Aftermath) -> None:
         database.epoch += 1
         aftermath.limbo += [database.to_limbo(each) for each in database.contents(target.base)]
     if (
-        KINDS[target.type].space is Space.MEMORY
+        KINDS[target.type].space is Space.MEMORY and KINDS[target.type].maps is None
         and not (locality.remote or locality.remote_ancestors)
         and not database.in_use(target)
     ):
@@ -234,6 +235,8 @@ def sweep_limbo(database: Database, aftermath: Aftermath) -> Aftermath:
     left: list[Slot] = []
     while aftermath.limbo:
         slot = aftermath.limbo.pop()
+        if database.get(slot) is None:
+            continue  # a mapping, gone with what it mapped
         if database.busy(database.slots[slot].object) or is_last_owned(database, slot):
             left.append(slot)
         else:

@@ -108,8 +108,8 @@ def _memory(
 
 
 def _mapping(of: ObjectType) -> Kind:
-    """Objects of type `of`, entered into a page table; on the memory of what is mapped."""
-    return Kind(frozenset({of}), Space.MEMORY, shares=True, moveable=False, maps=of)
+    """Objects of type `of`, entered into a page table; on the memory of what is mapped, and gone with the entry."""
+    return Kind(frozenset({of}), Space.MEMORY, Copying.NEVER, shares=True, moveable=False, maps=of)
 
 
 _T = ObjectType

@@ -18,6 +18,7 @@ from kernel.capabilities.invocations import Invocations
 from kernel.capabilities.operations import Retype
 from kernel.capabilities.types import CNODE_BYTES, PAGE_BYTES
 from kernel.capabilities.types import ObjectType as T
+from kernel.capabilities.virtual_memory import PageTables
 
 L1, L2, RAM = 0x10_0000, 0x20_0000, 0x100_0000
 RAM_BYTES = 16 * CNODE_BYTES
@@ -29,7 +30,7 @@ def a_program() -> Invocations:
     database.insert(Slot(0x1000, 0), Capability(Object(T.L1_CNODE, L1, CNODE_BYTES)), 0)
     database.insert(Slot(L1, 0), Capability(Object(T.L2_CNODE, L2, CNODE_BYTES)), 0)
     database.insert(Slot(L2, 0), Capability(Object(T.RAM, RAM, RAM_BYTES)), 0)
-    return Invocations(CSpace(database, Slot(0x1000, 0)))
+    return Invocations(CSpace(database, Slot(0x1000, 0)), PageTables(database))
 
 
 def at(slot: int, l1: int = 0) -> Address:
