@@ -10,6 +10,7 @@ calls `free`.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -136,13 +137,18 @@ class MemoryServer:
 
     def free(self, block: Object) -> list[MemoryOutput]:
         """A block is free: no capability names any of it any more. Raises MEMORY_NOT_FOUND for what is nobody's."""
-        for region, home in self._homes:
-            if region.contains(block):
-                if home == self.core:
-                    self.buddies.free(block)
-                    return []
-                return [SendMemory(home, Return(block))]
-        raise CapabilityError(ErrorCode.MEMORY_NOT_FOUND, f"{block} is of no memory server's memory")
+        home = self.home(block)
+        if home == self.core:
+            self.buddies.free(block)
+            return []
+        return [SendMemory(home, Return(block))]
+
+    def home(self, block: Object) -> int:
+        """The core whose share a block is of. Raises MEMORY_NOT_FOUND."""
+        index = bisect_right(self._homes, block.base, key=lambda each: each[0].base) - 1
+        if index < 0 or not self._homes[index][0].contains(block):
+            raise CapabilityError(ErrorCode.MEMORY_NOT_FOUND, f"{block} is of no memory server's memory")
+        return self._homes[index][1]
 
     def handle(self, sender: int, message: MemoryMessage) -> list[MemoryOutput]:
         """A message of another server."""

@@ -1,0 +1,293 @@
+"""All of one core's capabilities put together: what its monitor keeps, and what reaches it from other cores.
+
+The CPU driver's half is the database and the page tables, which programs reach by `Invocations`. The monitor's half
+is the protocol, the memory server and shoot-downs; it is written as Barrelfish's monitors are, each wait a function
+to be called with the answer. Whoever runs the monitor hands in what comes (`handle`), sends off what is in `outbox`
+in that order, and calls `retry` after a while as long as there are `retries`; time is theirs to charge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from kernel.capabilities import messages
+from kernel.capabilities.agreement import MonitorState
+from kernel.capabilities.capability import Capability, Object
+from kernel.capabilities.cspace import CSpace
+from kernel.capabilities.database import Database, Slot
+from kernel.capabilities.distributed import CapabilityMonitor
+from kernel.capabilities.errors import ErrorCode
+from kernel.capabilities.invocations import Invocations
+from kernel.capabilities.memory_server import (
+    Denied,
+    Granted,
+    MemoryOutput,
+    MemoryServer,
+    Return,
+    Steal,
+    Stolen,
+)
+from kernel.capabilities.messages import Answer, Message, Output, Request, Send
+from kernel.capabilities.operations import Retype
+from kernel.capabilities.shootdown import (
+    Invalidate,
+    Invalidated,
+    SendShootdown,
+    Shootdown,
+    ShootdownOutput,
+    Tlb,
+    Tree,
+)
+from kernel.capabilities.types import CNODE_BYTES, PAGE_BYTES, ObjectType
+from kernel.capabilities.virtual_memory import Invalidation, PageTables
+
+MONITOR = -2
+"""The `cnode` of the slots of the monitor itself: its memory server's regions, and the blocks it has handed out."""
+
+SPACE_BITS = 16
+"""A new dispatcher's block of RAM: two CNodes, a root page table, the dispatcher, and the rest for the program."""
+
+
+@dataclass(frozen=True, slots=True)
+class StolenBlock:
+    """A memory server's answer with the slot into which the block's capability has been copied."""
+
+    answer: Stolen
+    slot: Slot | None
+
+
+@dataclass(frozen=True, slots=True)
+class StealInto:
+    """A memory server's request with the slot kept free for the capability."""
+
+    request: Steal
+    slot: Slot
+
+
+InterMonitor = Message | Return | StolenBlock | StealInto | Invalidate | Invalidated
+Done = Callable[[ErrorCode], None]
+Taken = Callable[[Slot | None], None]
+"""Called with the slot of a block of RAM, or None if there is none."""
+
+# Where the capabilities of a new dispatcher are in its task CNode, the L2 CNode at slot 0 of its root.
+TASK_DISPATCHER, TASK_PAGE_TABLE, TASK_RAM = range(3)
+
+
+class CoreCapabilities:
+    """The capabilities of `core`, one of `cores`; `homes` is whose the memory is, `neighbours` whom to steal from.
+
+    `spread` gives the multicast tree, from this core, over the cores that have loaded the address spaces named by
+    what was unmapped; without it, no address space is used on two cores.
+    """
+
+    def __init__(
+        self, core: int, cores: Sequence[int], homes: Mapping[int, Sequence[Object]], neighbours: Sequence[int],
+        spread: Callable[[Sequence[Invalidation]], Tree] | None = None,
+    ) -> None:
+        self.core = core
+        self.database = Database(core)
+        self.page_tables = PageTables(self.database)
+        self.monitor = CapabilityMonitor(MonitorState(self.database, cores))
+        self.memory = MemoryServer(core, homes, neighbours)
+        self.tlb = Tlb()
+        self.shootdown = Shootdown(core, self.tlb)
+        self.outbox: list[tuple[int, InterMonitor]] = []
+        self.retries: list[tuple[Callable[[int], Request], Done]] = []
+        self._done: dict[int, tuple[Callable[[int], Request], Done]] = {}
+        self._spread = spread or (lambda what: Tree(core))
+        self._shot: dict[int, Callable[[], None]] = {}
+        self._taken: dict[int, Taken] = {}
+        self._stolen_into: dict[int, Slot] = {}
+        self._clients = 0
+        self._slots = 0
+        self._regions: dict[Object, Slot] = {}
+        self._blocks: dict[Object, Slot] = {}  # what the server has handed out, and keeps a capability to
+        for region in homes.get(core, ()):
+            self._regions[region] = slot = self.new_slot()
+            self.database.insert(slot, Capability(region), core)
+
+    def new_slot(self) -> Slot:
+        """An empty slot of the monitor's own."""
+        self._slots += 1
+        return Slot(MONITOR, self._slots)
+
+    # -- requests to the protocol ------------------------------------------------------------------
+
+    def submit(self, request: Callable[[int], Request], done: Done) -> None:
+        """Have the monitors do what `request(client)` says; `done` is told how it went, however often it is tried."""
+        self._clients += 1
+        client = self._clients
+        self._done[client] = request, done
+        self._out(self.monitor.request(request(client)))
+
+    def retry(self) -> None:
+        """Try again what another operation was in the way of."""
+        again, self.retries = self.retries, []
+        for request, done in again:
+            self.submit(request, done)
+
+    def handle(self, sender: int, message: InterMonitor) -> None:
+        """A message has come from the monitor of core `sender`."""
+        if isinstance(message, StealInto):
+            self._steal(sender, message)
+        elif isinstance(message, StolenBlock):
+            self._stolen(sender, message)
+        elif isinstance(message, Invalidate | Invalidated):
+            self._out_shootdown(self.shootdown.handle(sender, message))
+        elif isinstance(message, Return):
+            self.take_back(message.block, lambda code: None)
+        else:
+            self._out(self.monitor.handle(sender, message))
+
+    def _out(self, outputs: Sequence[Output]) -> None:
+        """Send, then tell who asked, as that may lead to more; that something is gone, when no TLB has it."""
+        after: list[Output] = []
+        for output in outputs:
+            if isinstance(output, Send) and not isinstance(output.message, messages.RevokeDone):
+                self.outbox.append((output.core, output.message))
+            else:
+                after.append(output)
+        if self.page_tables.invalidations:
+            self.shoot_down(self._spread(self.page_tables.invalidations), partial(self._unmapped, after))
+        else:
+            self._unmapped(after)
+
+    def _unmapped(self, outputs: Sequence[Output]) -> None:
+        """No TLB has any more what was unmapped by what led to these outputs."""
+        for output in outputs:
+            if isinstance(output, Send):
+                self.outbox.append((output.core, output.message))
+        for output in outputs:
+            if isinstance(output, Answer):
+                request, done = self._done.pop(output.client)
+                if output.code is ErrorCode.REMOTE_CAP_RETRY:
+                    self.retries.append((request, done))
+                else:
+                    done(output.code)
+
+    # -- memory ------------------------------------------------------------------------------------
+
+    def allocate(self, bits: int, taken: Taken) -> None:
+        """RAM of 2^bits bytes, from this core's share or another's."""
+        self._clients += 1
+        self._taken[self._clients] = taken
+        self._out_memory(self.memory.allocate(self._clients, bits))
+
+    def _out_memory(self, outputs: Sequence[MemoryOutput]) -> None:
+        for output in outputs:
+            if isinstance(output, Denied):
+                self._taken.pop(output.client)(None)
+            elif isinstance(output, Granted):
+                taken = self._taken.pop(output.client)
+                assert output.region is not None and output.retype is not None
+                self._make(output.block, output.region, output.retype, taken)
+            elif isinstance(output.message, Steal):
+                slot = self._stolen_into.setdefault(output.message.operation, self.new_slot())
+                self.outbox.append((output.core, StealInto(output.message, slot)))
+
+    def _make(self, block: Object, region: Object, retype: Retype, taken: Taken) -> None:
+        """The block's own capability, which the server keeps to take all of it back one day."""
+        slot = self._blocks[block] = self.new_slot()
+
+        def made(code: ErrorCode) -> None:
+            assert code is ErrorCode.OK, code
+            taken(slot)
+
+        self.submit(lambda client: messages.RetypeSlot(client, self._regions[region], retype, (slot,)), made)
+
+    def _steal(self, sender: int, message: StealInto) -> None:
+        for output in self.memory.handle(sender, message.request):
+            assert not isinstance(output, Granted | Denied) and isinstance(output.message, Stolen)
+            answer = output.message
+            if answer.block is None or output.region is None or output.retype is None:
+                self.outbox.append((sender, StolenBlock(answer, None)))
+            else:
+                copied = partial(self._copied, sender, StolenBlock(answer, message.slot))
+                copy = partial(self._copy, sender, message.slot, copied)
+                self._make(answer.block, output.region, output.retype, copy)
+
+    def _copy(self, core: int, destination: Slot, copied: Done, slot: Slot | None) -> None:
+        assert slot is not None
+        self.submit(lambda client: messages.CopyTo(client, slot, core, destination), copied)
+
+    def _copied(self, core: int, answer: StolenBlock, code: ErrorCode) -> None:
+        assert code is ErrorCode.OK, code
+        self.outbox.append((core, answer))
+
+    def _stolen(self, sender: int, message: StolenBlock) -> None:
+        number = message.answer.operation
+        if message.slot is None:
+            self._stolen_into.pop(number)
+            self._out_memory(self.memory.handle(sender, message.answer))
+            return
+        slot = self._stolen_into.pop(number)
+        for output in self.memory.handle(sender, message.answer):
+            assert isinstance(output, Granted)
+            self._taken.pop(output.client)(slot)
+
+    def give_back(self, block: Object) -> None:
+        """A block got by `allocate` is not needed any more, nor is what was made of it: it goes back home."""
+        home = self.memory.home(block)
+        if home == self.core:
+            self.take_back(block, lambda code: None)
+        else:
+            self.outbox.append((home, Return(block)))
+
+    def take_back(self, block: Object, done: Done) -> None:
+        """Revoke a block that this core's server has handed out, on all cores, and have it free again."""
+        slot = self._blocks[block]
+
+        def deleted(code: ErrorCode) -> None:
+            assert code is ErrorCode.OK, code
+            self.memory.buddies.free(block)
+            done(code)
+
+        def revoked(code: ErrorCode) -> None:
+            assert code is ErrorCode.OK, code
+            del self._blocks[block]
+            self.submit(lambda client: messages.DeleteSlot(client, slot), deleted)
+
+        self.submit(lambda client: messages.RevokeSlot(client, slot), revoked)
+
+    # -- dispatchers -------------------------------------------------------------------------------
+
+    def new_space(self, ram: Slot, done: Callable[[Invocations], None]) -> None:
+        """Make a dispatcher's objects of a block of 2^SPACE_BITS bytes, in a capability space of its own."""
+        base = self.database.slots[ram].object.base
+        root, l2 = base, base + CNODE_BYTES
+        table, dispatcher, rest = (l2 + CNODE_BYTES + each * PAGE_BYTES for each in range(3))
+        kinds = ObjectType
+        steps = [
+            (Retype(kinds.L1_CNODE, root - base, CNODE_BYTES), Slot(dispatcher, 0)),
+            (Retype(kinds.L2_CNODE, l2 - base), Slot(root, 0)),
+            (Retype(kinds.DISPATCHER, dispatcher - base), Slot(l2, TASK_DISPATCHER)),
+            (Retype(kinds.VNODE_PML4, table - base), Slot(l2, TASK_PAGE_TABLE)),
+            (Retype(kinds.RAM, rest - base, (1 << SPACE_BITS) - (rest - base)), Slot(l2, TASK_RAM)),
+        ]
+
+        def next_step(code: ErrorCode) -> None:
+            assert code is ErrorCode.OK, code
+            if steps:
+                retype, slot = steps.pop(0)
+                self.submit(lambda client: messages.RetypeSlot(client, ram, retype, (slot,)), next_step)
+            else:
+                done(Invocations(CSpace(self.database, Slot(dispatcher, 0)), self.page_tables))
+
+        next_step(ErrorCode.OK)
+
+    # -- shoot-down --------------------------------------------------------------------------------
+
+    def shoot_down(self, tree: Tree, done: Callable[[], None]) -> None:
+        """Have the cores of `tree` forget all that was unmapped here since the last time."""
+        self._clients += 1
+        self._shot[self._clients] = done
+        self._out_shootdown(self.shootdown.begin(self._clients, self.page_tables.taken_invalidations(), tree))
+
+    def _out_shootdown(self, outputs: Sequence[ShootdownOutput]) -> None:
+        for output in outputs:
+            if isinstance(output, SendShootdown):
+                self.outbox.append((output.core, output.message))
+            else:
+                self._shot.pop(output.client)()
