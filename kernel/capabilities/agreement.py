@@ -117,12 +117,15 @@ AnyOperation = TypeVar("AnyOperation", bound=Operation)
 
 
 class MonitorState:
-    """The capability half of the monitor of `database.core`; `cores` are all that have monitors, it included."""
+    """The capability half of the monitor of `database.core`; `cores` are all that have monitors, it included.
+
+    A change of `cores` must wait until no monitor has an operation under way.
+    """
 
     def __init__(self, database: Database, cores: Iterable[int]) -> None:
         self.database = database
         self.core = database.core
-        self.others = frozenset(cores) - {self.core}
+        self.cores = cores if isinstance(cores, frozenset) else frozenset(cores)
         self.operations: dict[int, Operation] = {}
         self.queue: list[Waiting] = []
         self.reservations: dict[tuple[int, int], tuple[Object, int, int]] = {}  # parts that are being retyped
@@ -133,7 +136,7 @@ class MonitorState:
 
     def clone(self) -> MonitorState:
         """The same state, to be changed by itself."""
-        other = MonitorState(self.database.clone(), self.others)
+        other = MonitorState(self.database.clone(), self.cores)
         other.operations = self.operations.copy()
         other.queue = self.queue.copy()
         other.reservations = self.reservations.copy()
@@ -150,6 +153,11 @@ class MonitorState:
             frozenset(self.operations.items()), tuple(self.queue), frozenset(self.reservations.items()),
             frozenset(self.unready), self._number, database.epoch,
         )  # fmt: skip
+
+    @property
+    def others(self) -> frozenset[int]:
+        """All cores but this; not kept, as on n cores that would be n² numbers."""
+        return self.cores - {self.core}
 
     # -- words of the protocol ---------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ in that order, and calls `retry` after a while as long as there are `retries`; t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,6 +23,7 @@ from kernel.capabilities.invocations import Invocations
 from kernel.capabilities.memory_server import (
     Denied,
     Granted,
+    Homes,
     MemoryOutput,
     MemoryServer,
     Return,
@@ -76,14 +77,14 @@ TASK_DISPATCHER, TASK_PAGE_TABLE, TASK_RAM = range(3)
 
 
 class CoreCapabilities:
-    """The capabilities of `core`, one of `cores`; `homes` is whose the memory is, `neighbours` whom to steal from.
+    """The capabilities of `core`, one of `cores`; `neighbours` says whom to steal memory from, nearest first.
 
     `spread` gives the multicast tree, from this core, over the cores that have loaded the address spaces named by
     what was unmapped; without it, no address space is used on two cores.
     """
 
     def __init__(
-        self, core: int, cores: Sequence[int], homes: Mapping[int, Sequence[Object]], neighbours: Sequence[int],
+        self, core: int, cores: frozenset[int], homes: Homes, neighbours: Callable[[], Sequence[int]],
         spread: Callable[[Sequence[Invalidation]], Tree] | None = None,
     ) -> None:
         self.core = core
@@ -104,7 +105,7 @@ class CoreCapabilities:
         self._slots = 0
         self._regions: dict[Object, Slot] = {}
         self._blocks: dict[Object, Slot] = {}  # what the server has handed out, and keeps a capability to
-        for region in homes.get(core, ()):
+        for region in homes.shares.get(core, ()):
             self._regions[region] = slot = self.new_slot()
             self.database.insert(slot, Capability(region), core)
 
@@ -229,7 +230,7 @@ class CoreCapabilities:
 
     def give_back(self, block: Object) -> None:
         """A block got by `allocate` is not needed any more, nor is what was made of it: it goes back home."""
-        home = self.memory.home(block)
+        home = self.memory.homes.of(block)
         if home == self.core:
             self.take_back(block, lambda code: None)
         else:

@@ -52,6 +52,26 @@ class Invocations:
         """Delete all copies and descendants of the capability at `address`, which stays."""
         return operations.revoke(self.database, self.space.lookup(address)[0])
 
+    def transfer(self, address: Address, destination: Slot, give_away: bool = False) -> Aftermath:
+        """Hand a capability on with a local message, to the slot that the receiver has kept free for it.
+
+        With `give_away` the sender keeps none (LMP's GIVEAWAY). Raises LMP_SOURCE_LOOKUP, LMP_SLOT_OCCUPIED,
+        ILLEGAL_INVOCATION without the right to grant, REMOTE_CAP_RETRY.
+        """
+        try:
+            slot = self.to_send(address)
+        except CapabilityError as error:
+            if error.code is ErrorCode.ILLEGAL_INVOCATION:
+                raise
+            raise CapabilityError(ErrorCode.LMP_SOURCE_LOOKUP, str(error)) from None
+        if self.database.get(destination) is not None:
+            raise CapabilityError(ErrorCode.LMP_SLOT_OCCUPIED, f"the receiver's {destination} holds a capability")
+        if give_away:
+            self.to_delete(address)  # the CNode it is in must allow it
+            operations.not_busy(self.database, self.database.slots[slot].object)
+        operations.copy(self.database, slot, destination)
+        return operations.delete(self.database, slot) if give_away else Aftermath()
+
     # -- what the kernel has sent to the monitor (RETRY_THROUGH_MONITOR, DELETE_LAST_OWNED) ----------------
 
     def retype_through_monitor(

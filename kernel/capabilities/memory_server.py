@@ -11,7 +11,7 @@ calls `free`.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kernel.capabilities.buddy import LEAST_BITS, Buddies
@@ -94,16 +94,31 @@ class _Search:
     left: tuple[int, ...]
 
 
-class MemoryServer:
-    """The memory server of `core`; `homes` has every core's share of RAM, `neighbours` whom to ask, in order."""
+class Homes:
+    """Which core's server has which memory; one for all servers, as the division never changes."""
 
-    def __init__(self, core: int, homes: Mapping[int, Sequence[Object]], neighbours: Sequence[int]) -> None:
+    def __init__(self, shares: Mapping[int, Sequence[Object]]) -> None:
+        self.shares = shares
+        self._sorted = sorted((region, core) for core, regions in shares.items() for region in regions)
+
+    def of(self, block: Object) -> int:
+        """The core whose share a block is of. Raises MEMORY_NOT_FOUND."""
+        index = bisect_right(self._sorted, block.base, key=lambda each: each[0].base) - 1
+        if index < 0 or not self._sorted[index][0].contains(block):
+            raise CapabilityError(ErrorCode.MEMORY_NOT_FOUND, f"{block} is of no memory server's memory")
+        return self._sorted[index][1]
+
+
+class MemoryServer:
+    """The memory server of `core`; `neighbours` says, when first needed, whom to ask, nearest first."""
+
+    def __init__(self, core: int, homes: Homes, neighbours: Callable[[], Sequence[int]]) -> None:
         self.core = core
+        self.homes = homes
         self.buddies = Buddies()
-        for region in homes.get(core, ()):
+        for region in homes.shares.get(core, ()):
             self.buddies.add(region)
-        self._neighbours = tuple(neighbours)
-        self._homes = sorted((region, home) for home, regions in homes.items() for region in regions)
+        self._neighbours = neighbours
         self._searches: dict[int, _Search] = {}
         self._number = 0
 
@@ -120,7 +135,7 @@ class MemoryServer:
             region, retype = self._made_by(block)
             return [Granted(client, block, region, retype)]
         self._number += 1
-        return self._ask(self._number, _Search(client, bits, least_base, limit, self._neighbours))
+        return self._ask(self._number, _Search(client, bits, least_base, limit, tuple(self._neighbours())))
 
     def _made_by(self, block: Object) -> tuple[Object, Retype]:
         region = self.buddies.region(block.base)
@@ -137,18 +152,11 @@ class MemoryServer:
 
     def free(self, block: Object) -> list[MemoryOutput]:
         """A block is free: no capability names any of it any more. Raises MEMORY_NOT_FOUND for what is nobody's."""
-        home = self.home(block)
+        home = self.homes.of(block)
         if home == self.core:
             self.buddies.free(block)
             return []
         return [SendMemory(home, Return(block))]
-
-    def home(self, block: Object) -> int:
-        """The core whose share a block is of. Raises MEMORY_NOT_FOUND."""
-        index = bisect_right(self._homes, block.base, key=lambda each: each[0].base) - 1
-        if index < 0 or not self._homes[index][0].contains(block):
-            raise CapabilityError(ErrorCode.MEMORY_NOT_FOUND, f"{block} is of no memory server's memory")
-        return self._homes[index][1]
 
     def handle(self, sender: int, message: MemoryMessage) -> list[MemoryOutput]:
         """A message of another server."""

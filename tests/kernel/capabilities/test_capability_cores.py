@@ -25,7 +25,7 @@ from kernel.capabilities.cspace import Address, print_cspace
 from kernel.capabilities.database import Slot
 from kernel.capabilities.errors import CapabilityError, ErrorCode
 from kernel.capabilities.invocations import Invocations
-from kernel.capabilities.memory_server import partition
+from kernel.capabilities.memory_server import Homes, partition
 from kernel.capabilities.messages import Request
 from kernel.capabilities.operations import Retype
 from kernel.capabilities.shootdown import Tree
@@ -41,11 +41,12 @@ class Machine:
     """Cores with FIFO channels between their monitors."""
 
     def __init__(self, cores: int, chance: random.Random, spread: bool = False) -> None:
-        homes = partition(MEMORY, range(cores))
+        homes = Homes(partition(MEMORY, range(cores)))
         self.chance = chance
         self.cores = {
             core: CoreCapabilities(
-                core, range(cores), homes, [each for each in range(cores) if each != core],
+                core, frozenset(range(cores)), homes,
+                lambda core=core: [each for each in range(cores) if each != core],
                 (lambda what, core=core: Tree(core, tuple(Tree(each) for each in range(cores) if each != core)))
                 if spread else None,
             )
@@ -163,7 +164,7 @@ def test_memory_of_another_core_is_stolen_and_goes_home() -> None:
         machine.settle()
     blocks = [machine.cores[1].database.slots[slot].object for slot in slots if slot is not None]
     assert not any(one.overlaps(two) for one, two in combinations(blocks, 2))
-    assert {machine.cores[1].memory.home(block) for block in blocks} > {1}
+    assert {machine.cores[1].memory.homes.of(block) for block in blocks} > {1}
     for block in blocks:
         machine.cores[1].give_back(block)
     machine.settle()
@@ -318,7 +319,7 @@ def test_no_program_on_any_core_reaches_what_it_was_not_given_and_no_memory_is_l
     programs.check()
     assert programs.answered == programs.asked
     for block in programs.blocks:  # they end: their memory is taken back, whoever has some of it
-        machine.cores[machine.cores[0].memory.home(block)].take_back(block, lambda code: None)
+        machine.cores[machine.cores[0].memory.homes.of(block)].take_back(block, lambda code: None)
     machine.settle()
     left = [
         (slot, each) for core in machine.cores.values() for slot, each in core.database.slots.items()

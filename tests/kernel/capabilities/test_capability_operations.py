@@ -287,3 +287,17 @@ def test_whatever_a_program_calls_it_reaches_only_what_came_of_what_it_was_given
     for one, two in combinations(database.locality, 2):
         assert not one.conflicts_with(two)
     assert all(each.rights in ALL_RIGHTS for each in database.slots.values())
+
+
+def test_a_local_message_hands_a_capability_on_or_gives_it_away() -> None:
+    program = a_program()
+    program.retype(at(0), Retype(T.FRAME, size=PAGE_BYTES), at(1))
+    program.mint(at(1), at(2), Rights.READ)
+    frame, receivers = program.identify(at(1)), [Slot(0x80_0000, 0), Slot(0x80_0000, 1)]
+    refuses(program, ErrorCode.LMP_SOURCE_LOOKUP, lambda: program.transfer(at(7), receivers[0]))
+    refuses(program, ErrorCode.ILLEGAL_INVOCATION, lambda: program.transfer(at(2), receivers[0]))
+    program.transfer(at(1), receivers[0])
+    refuses(program, ErrorCode.LMP_SLOT_OCCUPIED, lambda: program.transfer(at(1), receivers[0]))
+    program.transfer(at(1), receivers[1], give_away=True)
+    refuses(program, ErrorCode.CAP_NOT_FOUND, lambda: program.identify(at(1)))
+    assert [program.database.slots[slot].object for slot in receivers] == [frame, frame]

@@ -17,6 +17,7 @@ from kernel.capabilities.errors import CapabilityError, ErrorCode
 from kernel.capabilities.memory_server import (
     Denied,
     Granted,
+    Homes,
     MemoryOutput,
     MemoryServer,
     SendMemory,
@@ -119,7 +120,8 @@ class Servers:
 
     def __init__(self, homes: dict[int, list[Object]]) -> None:
         self.servers = {
-            core: MemoryServer(core, homes, [each for each in homes if each != core]) for core in homes
+            core: MemoryServer(core, Homes(homes), lambda core=core: [each for each in homes if each != core])
+            for core in homes
         }
         self.channels: dict[tuple[int, int], deque[SendMemory]] = {}
         self.granted: dict[int, Object] = {}
@@ -200,7 +202,7 @@ def test_a_grant_is_a_retype_of_the_servers_own_capability() -> None:
     database = Database(0)
     region = ram(3, 9)
     database.insert(Slot(0, 0), Capability(region), 0)
-    server = MemoryServer(0, {0: [region]}, [])
+    server = MemoryServer(0, Homes({0: [region]}), tuple)
     blocks = []
     for client in range(3):
         (granted,) = server.allocate(client, LEAST_BITS + 1)
