@@ -323,7 +323,9 @@ class CpuDriver:
         thread = None
         for _ in range(_STEPS_AT_ONE_INSTANT):
             current = self.current
-            thread = current.current_thread if current is not None else None
+            if current is None or not current.state.running:  # it has just yielded, or blocked
+                return
+            thread = current.current_thread
             if thread is None or thread.work > 0 or self._owed:
                 return
             thread.finish(now)

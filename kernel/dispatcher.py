@@ -194,8 +194,7 @@ class Dispatcher:
             self._thread_gives_way()
 
     def gives_up_processor(self) -> None:
-        """The system call yield: the thread that ran takes its turn behind the others."""
-        self.run_queue.rotate(-1)
+        """The system call yield: at the next upcall it is the next thread's turn."""
         self.take(Event.PREEMPT_THREAD)
         self.take(Event.YIELD)
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections import deque
 from functools import partial
 
-from kernel.programming import Atomic, Code, Compute, Environment, YieldThread, program
+from kernel.programming import Atomic, Code, Compute, Environment, Sleep, program
 from kernel.programs.arguments import numbers
+
+_SHORTEST_NAP_NS, _LONGEST_NAP_NS = 10_000, 1_000_000
+"""Who finds nothing to steal looks again after a nap, and each time after one twice as long."""
 
 
 @program(
@@ -22,15 +25,18 @@ def work_stealing(environment: Environment) -> Code:
     tasks, cycles = numbers(environment.arguments, 256, 1_000_000, names="[TASKS [CYCLES]]")
     deques = _deques(environment, tasks)
     own = environment.rank
+    nap_ns = _SHORTEST_NAP_NS
     while sum(environment.tally.values()) < tasks:
         taken = yield Atomic(environment.word(f"deque {own}"), partial(_take, deques[own], own=True))
         if taken is None:
             victim = _victim(environment, deques)
-            if victim is None:
-                yield YieldThread()
+            if victim is None:  # others still do what they took
+                yield Sleep(nap_ns)
+                nap_ns = min(2 * nap_ns, _LONGEST_NAP_NS)
                 continue
             taken = yield Atomic(environment.word(f"deque {victim}"), partial(_take, deques[victim], own=False))
         if taken is not None:
+            nap_ns = _SHORTEST_NAP_NS
             yield Compute(cycles)
             environment.count()
 
