@@ -32,6 +32,10 @@ Channels = tuple[tuple[tuple[int, int], tuple[Message, ...]], ...]
 Step = Callable[[MonitorState, int | None, Message | Request], tuple[MonitorState, list[Any]]]
 
 
+class TooManyWorlds(Exception):
+    """There are more than were to be visited; of the rest nothing is known."""
+
+
 class Violation(Exception):
     """Something that must always hold does not; the message says what, `trace` how it came about."""
 
@@ -233,31 +237,57 @@ class Exploration:
 
 
 def explore(exploration: Exploration, limit: int) -> tuple[int, list[World]]:
-    """Visit every world; returns how many, and those at rest. Raises Violation with a trace, or past `limit`."""
-    came_from: dict[World, tuple[World, Event] | None] = {exploration.start: None}
-    todo, ends = [exploration.start], []
+    """Visit every world; returns how many, and those at rest. Raises Violation with a trace, or TooManyWorlds.
+
+    Besides what must hold in each, from every world one at rest must be within reach: nothing goes round for ever.
+    """
+    worlds = [exploration.start]
+    numbers = {exploration.start: 0}
+    came_from: list[tuple[int, Event] | None] = [None]
+    before: list[list[int]] = [[]]
+    ends: list[int] = []
+    todo = [0]
+
+    def trace(number: int) -> list[str]:
+        events = []
+        step_back = came_from[number]
+        while step_back is not None:
+            events.append(str(step_back[1]))
+            step_back = came_from[step_back[0]]
+        return events[::-1]
+
     while todo:
-        world = todo.pop()
+        number = todo.pop()
+        world = worlds[number]
         try:
             events = exploration.events(world)
             if not events:
                 exploration.at_rest(world)
-                ends.append(world)
+                ends.append(number)
             for event in events:
                 changed = exploration.after(world, event)
-                if changed not in came_from:
-                    if len(came_from) >= limit:
-                        raise Violation(f"more than {limit} worlds")
-                    came_from[changed] = world, event
-                    todo.append(changed)
+                known = numbers.setdefault(changed, len(worlds))
+                if known == len(worlds):
+                    if known >= limit:
+                        raise TooManyWorlds(f"more than {limit} worlds")
+                    worlds.append(changed)
+                    came_from.append((number, event))
+                    before.append([])
+                    todo.append(known)
+                before[known].append(number)
         except Violation as violation:
-            trace = []
-            step_back = came_from[world]
-            while step_back is not None:
-                trace.append(str(step_back[1]))
-                step_back = came_from[step_back[0]]
-            raise Violation(str(violation), trace[::-1]) from None
-    return len(came_from), ends
+            raise Violation(str(violation), trace(number)) from None
+    within_reach = [False] * len(worlds)
+    todo = list(ends)
+    while todo:
+        number = todo.pop()
+        if not within_reach[number]:
+            within_reach[number] = True
+            todo += before[number]
+    if not all(within_reach):
+        lost = within_reach.index(False)
+        raise Violation("from here nothing comes to rest any more", trace(lost))
+    return len(worlds), [worlds[number] for number in ends]
 
 
 def run(exploration: Exploration, choose: Callable[[int], int]) -> World:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
 from kernel.capabilities import agreement, copying, distributed, retyping, revoking
@@ -14,7 +14,16 @@ from kernel.capabilities.agreement import MonitorState
 from kernel.capabilities.capability import Capability, Object, Rights
 from kernel.capabilities.database import Database, Slot
 from kernel.capabilities.errors import ErrorCode
-from kernel.capabilities.exploration import Client, Exploration, Violation, World, capabilities, explore, run
+from kernel.capabilities.exploration import (
+    Client,
+    Exploration,
+    TooManyWorlds,
+    Violation,
+    World,
+    capabilities,
+    explore,
+    run,
+)
 from kernel.capabilities.messages import (
     CopyTo,
     DeleteSlot,
@@ -341,13 +350,14 @@ TREE = [RAM, HALF, FRAME, TABLE, Object(T.RAM, 0, 4096), Object(T.FRAME, 3 * 409
 
 
 @st.composite
-def crowds(draw: st.DrawFn) -> Exploration:
-    """Four cores that share a tree, and five clients that make up to six requests each."""
+def crowds(draw: st.DrawFn, cores_at_most: int, clients_at_most: int, requests_at_most: int) -> Exploration:
+    """Cores that share a tree, and clients that make one request after another."""
+    last = cores_at_most - 1
     holdings: list[Holding] = []
     targets = draw(st.lists(st.sampled_from(TREE), min_size=1, max_size=5, unique=True))
     cnode_core = None
     for target in targets:
-        cores = draw(st.lists(st.integers(0, 3), min_size=1, max_size=4, unique=True))
+        cores = draw(st.lists(st.integers(0, last), min_size=1, unique=True))
         holdings += [(core, Slot(0, len(holdings) + core), target, cores[0]) for core in cores]
         if target == CNODE:
             cnode_core = cores[0]
@@ -355,7 +365,7 @@ def crowds(draw: st.DrawFn) -> Exploration:
             holdings.append((cnode_core, Slot(CNODE.base, len(holdings)), target, cores[0]))
     slots = st.builds(Slot, st.just(0), st.integers(0, len(holdings) + 3))
     request = st.one_of(
-        st.builds(CopyTo, st.just(0), slots, st.integers(0, 3), slots),
+        st.builds(CopyTo, st.just(0), slots, st.integers(0, last), slots),
         st.builds(lambda where: DeleteSlot(0, where), slots),
         st.builds(lambda where: RevokeSlot(0, where), slots),
         st.builds(
@@ -366,17 +376,27 @@ def crowds(draw: st.DrawFn) -> Exploration:
         ),
     )  # fmt: skip
     clients = []
-    for number in range(5):
-        made = draw(st.lists(request, min_size=1, max_size=6))
+    for number in range(clients_at_most):
+        made = draw(st.lists(request, min_size=1, max_size=requests_at_most))
         requests = tuple(numbered(number * 10 + each, one) for each, one in enumerate(made))
-        clients.append(Client(draw(st.integers(0, 3)), requests))
-    return Exploration(monitors(4, holdings), clients)
+        clients.append(Client(draw(st.integers(0, last)), requests))
+    return Exploration(monitors(cores_at_most, holdings), clients)
 
 
 @settings(max_examples=120, deadline=None)
-@given(crowds(), st.randoms(use_true_random=False))
+@given(crowds(4, 5, 6), st.randoms(use_true_random=False))
 def test_long_schedules_at_random_revoke_all_and_lose_nothing(crowd: Exploration, chance: object) -> None:
     run(crowd, chance.randrange)  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(crowds(3, 3, 2))
+def test_crowds_of_three_end_well_in_every_order_of_messages(crowd: Exploration) -> None:
+    try:
+        explore(crowd, 40_000)
+    except TooManyWorlds:
+        reject()
 
 
 def test_a_delete_whose_new_owner_is_asked_in_vain_looks_again() -> None:
