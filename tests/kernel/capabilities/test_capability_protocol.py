@@ -43,6 +43,8 @@ RAM = Object(T.RAM, 0, 4 * 4096)
 HALF = Object(T.RAM, 0, 2 * 4096)
 FRAME = Object(T.FRAME, 0, 4096)
 TABLE = Object(T.VNODE_PTABLE, 2 * 4096, 4096)
+POOL = Object(T.RAM, 1 << 20, 2 * CNODE_BYTES)
+CNODE = Object(T.L2_CNODE, 1 << 20, CNODE_BYTES)
 OK, RETRY, FIRST = ErrorCode.OK, ErrorCode.REMOTE_CAP_RETRY, ErrorCode.REVOKE_FIRST
 
 Holding = tuple[int, Slot, Object, int]
@@ -212,6 +214,29 @@ def test_deleting_does_not_make_revoking_or_copying_fail() -> None:
     assert answers(ends) == {(OK, OK)}
 
 
+def test_a_revocation_leaves_nothing_of_what_is_retyped_meanwhile() -> None:
+    holdings = [(0, slot(0), RAM, 0), (1, slot(0), RAM, 0)]
+    ends = all_ends(3, holdings, (0, RevokeSlot(1, slot(0))), (1, a_frame(2, 0, 1)))
+    assert answers(ends) == {(OK, OK), (OK, RETRY), (OK, ErrorCode.CAP_NOT_FOUND), (RETRY, OK)}
+    for end, exploration in ends:
+        if end.answers[0] == (OK,):
+            assert [len(capabilities(state)) for state in exploration.states(end)] == [1, 0, 0]
+
+
+def test_retyping_goes_on_while_the_owner_deletes_its_copy() -> None:
+    holdings = [(0, slot(0), RAM, 0), (1, slot(0), RAM, 0)]
+    ends = all_ends(2, holdings, (0, DeleteSlot(1, slot(0))), (1, a_frame(2, 0, 1)))
+    assert (OK, OK) in answers(ends) <= {(OK, OK), (OK, RETRY)}
+    for end, exploration in ends:
+        assert exploration.states(end)[1].database.owns(RAM) and not capabilities(exploration.states(end)[0])
+
+
+def test_retyping_and_copying_what_is_retyped_both_succeed_or_may_be_tried_again() -> None:
+    holdings = [(0, slot(0), RAM, 0), (1, slot(0), RAM, 0), (2, slot(1), TABLE, 2)]
+    ends = all_ends(3, holdings, (0, a_frame(1, 0, 1)), (1, CopyTo(2, slot(0), 2, slot(0))))
+    assert (OK, OK) in answers(ends) <= {(OK, OK), (OK, RETRY), (RETRY, OK)}
+
+
 # -- everything at once ------------------------------------------------------------------------------
 
 SETUPS: dict[str, list[Holding]] = {
@@ -219,6 +244,10 @@ SETUPS: dict[str, list[Holding]] = {
     "copies on all cores": [(core, slot(0), RAM, 1) for core in range(3)],
     "a child whose owner is not its parent's": [
         (0, slot(0), RAM, 0), (1, slot(0), RAM, 0), (1, slot(1), FRAME, 2), (2, slot(0), FRAME, 2)
+    ],
+    "a CNode with an owner's last copy in it": [
+        (0, slot(0), POOL, 0), (1, slot(0), POOL, 0), (0, slot(1), CNODE, 0),
+        (0, Slot(CNODE.base, 5), FRAME, 0), (2, slot(0), FRAME, 0),
     ],
     "what cannot move": [(0, slot(0), RAM, 0), (1, slot(0), TABLE, 1), (2, slot(0), TABLE, 1), (2, slot(1), RAM, 0)],
 }  # fmt: skip
@@ -345,7 +374,6 @@ def test_a_new_owner_must_hear_from_the_old_one_before_the_next(monkeypatch: pyt
 
 # -- at random, and large ----------------------------------------------------------------------------
 
-CNODE = Object(T.L2_CNODE, 1 << 20, CNODE_BYTES)
 TREE = [RAM, HALF, FRAME, TABLE, Object(T.RAM, 0, 4096), Object(T.FRAME, 3 * 4096, 4096), CNODE]
 
 

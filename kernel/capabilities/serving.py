@@ -1,0 +1,141 @@
+"""Capabilities as a part of the simulated monitors, as `kernel.hotplug` is: messages in, messages out, time charged.
+
+Each message costs the monitor a system call, for the CPU driver to look at or change its database, and what receiving
+and sending cost anyway. What another operation was in the way of is tried again by a message to oneself, which
+comes after those that have arrived by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kernel.capabilities.capability import Object
+from kernel.capabilities.core import SPACE_BITS, CoreCapabilities, InterMonitor
+from kernel.capabilities.cspace import CSpaceEntry, print_cspace
+from kernel.capabilities.database import Slot
+from kernel.capabilities.invocations import Invocations
+from kernel.capabilities.memory_server import Homes, partition
+from kernel.capabilities.shootdown import Tree
+from kernel.capabilities.virtual_memory import Invalidation
+from kernel.messaging.endpoint import Endpoint, Link
+from kernel.program import Invoke, Send
+from kernel.threads import Operation
+
+Handling = Generator[Operation, Any, None]
+
+
+class MonitorOfCore(Protocol):
+    """What is needed of a core's monitor."""
+
+    core: int
+    endpoint: Endpoint
+    handlers: dict[type, Callable[[Any], Handling]]
+
+    def send(self, core: int, message: object) -> Handling: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilityMessage:
+    """Between monitors, from that of core `sender`."""
+
+    sender: int
+    message: InterMonitor
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRefused:
+    """To oneself: try again what was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class UseCapabilities:
+    """To a core's monitor: do this with its capabilities."""
+
+    action: Callable[[CapabilityService], None]
+
+
+class CapabilityService:
+    """The part of one monitor that handles capabilities. `to_itself` is a local link to the monitor's endpoint."""
+
+    def __init__(self, monitor: MonitorOfCore, capabilities: CoreCapabilities, to_itself: Link) -> None:
+        self.capabilities = capabilities
+        self.spaces: dict[tuple[int, int], Invocations] = {}  # of the core's dispatchers, by domain and index
+        self._blocks: dict[tuple[int, int], Object] = {}  # the RAM that each is made of
+        self._monitor = monitor
+        self._to_itself = to_itself
+        self._retrying = False
+        monitor.handlers[CapabilityMessage] = self._message
+        monitor.handlers[RetryRefused] = self._retry
+        monitor.handlers[UseCapabilities] = self._use
+
+    def _message(self, message: CapabilityMessage) -> Handling:
+        yield from self.carry_out(lambda: self.capabilities.handle(message.sender, message.message))
+
+    def _retry(self, message: RetryRefused) -> Handling:
+        self._retrying = False
+        yield from self.carry_out(self.capabilities.retry)
+
+    def _use(self, message: UseCapabilities) -> Handling:
+        yield from self.carry_out(lambda: message.action(self))
+
+    def carry_out(self, action: Callable[[], None]) -> Handling:
+        """Do something with the capabilities in a system call, and send what comes of it."""
+        yield Invoke(lambda _: action())
+        outbox, self.capabilities.outbox = self.capabilities.outbox, []
+        for core, message in outbox:
+            yield from self._monitor.send(core, CapabilityMessage(self._monitor.core, message))
+        if self.capabilities.retries and not self._retrying:
+            self._retrying = True
+            yield Send(self._to_itself, RetryRefused())
+
+    # -- dispatchers -------------------------------------------------------------------------------
+
+    def make_dispatcher(self, domain: int, index: int, done: Callable[[Invocations | None], None]) -> None:
+        """Make the objects of a dispatcher of this core of new RAM; `done` gets None if no core has any left."""
+
+        def taken(slot: Slot | None) -> None:
+            if slot is None:
+                done(None)
+                return
+            self._blocks[domain, index] = self.capabilities.database.slots[slot].object
+            self.capabilities.new_space(slot, made)
+
+        def made(space: Invocations) -> None:
+            self.spaces[domain, index] = space
+            done(space)
+
+        self.capabilities.allocate(SPACE_BITS, taken)
+
+    def end_domain(self, domain: int) -> None:
+        """Take back what the domain's dispatchers of this core were made of, and so all that came of it anywhere."""
+        for key in [key for key in self._blocks if key[0] == domain]:
+            self.spaces.pop(key, None)
+            self.capabilities.give_back(self._blocks.pop(key))
+
+    def print_cspace(self, domain: int, index: int) -> list[CSpaceEntry]:
+        """The capabilities of a dispatcher, as the shell shows them; none if it is not here."""
+        space = self.spaces.get((domain, index))
+        return [] if space is None else print_cspace(space.space)
+
+
+def serve(
+    monitors: Mapping[int, MonitorOfCore], memory: Sequence[Object], near: Mapping[int, int],
+    to_itself: Callable[[int], Link],
+    neighbours: Callable[[int], Sequence[int]],
+    spread: Callable[[int, Sequence[Invalidation]], Tree] | None = None,
+) -> dict[int, CapabilityService]:
+    """Give all monitors capabilities: `memory` divided among the cores, each served from region `near` it first.
+
+    `neighbours` says whom a core steals from, nearest first, when it first does; `spread` is `CoreCapabilities`'.
+    """
+
+    def part(core: int, monitor: MonitorOfCore) -> CapabilityService:
+        spread_from = None if spread is None else (lambda what: spread(core, what))
+        capabilities = CoreCapabilities(core, cores, homes, lambda: neighbours(core), spread_from)
+        return CapabilityService(monitor, capabilities, to_itself(core))
+
+    cores = frozenset(monitors)
+    homes = Homes(partition(memory, sorted(monitors), near))
+    return {core: part(core, monitor) for core, monitor in monitors.items()}

@@ -1,0 +1,120 @@
+"""Capabilities carried by the simulated monitors: the messages take their time, and time alone makes them arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kernel.capabilities.capability import Object
+from kernel.capabilities.core import TASK_RAM
+from kernel.capabilities.cspace import Address
+from kernel.capabilities.errors import ErrorCode
+from kernel.capabilities.invocations import Invocations
+from kernel.capabilities.messages import Request
+from kernel.capabilities.operations import Retype
+from kernel.capabilities.serving import CapabilityService, UseCapabilities, serve
+from kernel.capabilities.types import PAGE_BYTES
+from kernel.capabilities.types import ObjectType as T
+from kernel.clock import PS_PER_MS
+from kernel.messaging.lmp import LmpLink
+from kernel.multikernel import Multikernel
+from skb.knowledge import KnowledgeBase
+
+MEMORY = [Object(T.RAM, (1 + node) << 32, 1 << 30) for node in range(4)]
+
+
+@pytest.fixture
+def kernel(load: Callable[[str], KnowledgeBase]) -> Multikernel:
+    return Multikernel.boot(load("amd-4x4"))
+
+
+@pytest.fixture
+def services(kernel: Multikernel) -> dict[int, CapabilityService]:
+    hardware = kernel.hardware
+    return serve(
+        kernel.monitors, MEMORY, {core: core // 4 for core in hardware.cores},
+        lambda core: LmpLink(hardware, core, kernel.monitors[core].endpoint),
+        lambda core: sorted(set(hardware.cores) - {core}, key=lambda other: (other // 4 != core // 4, other)),
+    )
+
+
+def use(kernel: Multikernel, core: int, action: Callable[[CapabilityService], None]) -> None:
+    kernel._post(core, UseCapabilities(action))
+
+
+def spawn(kernel: Multikernel, core: int, domain: int) -> Invocations:
+    made: list[Invocations | None] = []
+    use(kernel, core, lambda service: service.make_dispatcher(domain, 0, made.append))
+    assert kernel.run_until(lambda: bool(made), 10 * PS_PER_MS)
+    assert made[0] is not None
+    return made[0]
+
+
+def ask(kernel: Multikernel, core: int, request: Callable[[int], Request]) -> tuple[ErrorCode, int]:
+    """How the monitors' answer is, and the ps until it has come."""
+    start = kernel.now
+    codes: list[tuple[ErrorCode, int]] = []
+    use(kernel, core, lambda service: service.capabilities.submit(
+        request, lambda code: codes.append((code, kernel.now - start))
+    ))  # fmt: skip
+    assert kernel.run_until(lambda: bool(codes), 100 * PS_PER_MS)
+    return codes[0]
+
+
+def test_memory_is_served_from_the_nearest_node(kernel: Multikernel, services: dict[int, CapabilityService]) -> None:
+    for core in (0, 5, 15):
+        spawn(kernel, core, 1)
+        lines = services[core].print_cspace(1, 0)
+        assert [each.address for each in lines] == ["0", "0.0", "0.1", "0.2"]
+        assert all(MEMORY[core // 4].base <= each.base < MEMORY[core // 4].end for each in lines)
+    assert services[3].print_cspace(1, 0) == []
+
+
+def test_a_revocation_takes_longer_than_the_messages_it_needs(
+    kernel: Multikernel, services: dict[int, CapabilityService]
+) -> None:
+    here, there = spawn(kernel, 0, 1), spawn(kernel, 12, 2)
+    here.retype(Address(TASK_RAM), Retype(T.FRAME, 0, PAGE_BYTES), Address(10))
+    slot = there.space.slot(Address(20))
+    code, sent_ps = ask(kernel, 0, lambda client: here.send_to(client, Address(10), 12, slot))
+    assert code is ErrorCode.OK and there.identify(Address(20)) == here.identify(Address(10))
+    round_trip_ps = kernel.hardware.message_ps(0, 12) + kernel.hardware.message_ps(12, 0)
+    assert sent_ps >= round_trip_ps
+    code, revoked_ps = ask(kernel, 0, lambda client: here.revoke_through_monitor(client, Address(10)))
+    assert code is ErrorCode.OK and there.database.get(slot) is None
+    assert revoked_ps >= 2 * round_trip_ps  # mark and ready, commit and done
+
+
+def test_two_revocations_at_once_on_two_cores_both_come_to_an_end(
+    kernel: Multikernel, services: dict[int, CapabilityService]
+) -> None:
+    here, there = spawn(kernel, 0, 1), spawn(kernel, 12, 2)
+    here.retype(Address(TASK_RAM), Retype(T.FRAME, 0, PAGE_BYTES), Address(10))
+    slot = there.space.slot(Address(20))
+    ask(kernel, 0, lambda client: here.send_to(client, Address(10), 12, slot))
+    first, second = (here.revoke_through_monitor(0, Address(10)), there.revoke_through_monitor(0, Address(20)))
+    codes: list[ErrorCode] = []
+    for core, request in ((0, first), (12, second)):
+        def submit(service: CapabilityService, request: Request = request) -> None:
+            service.capabilities.submit(lambda client: type(request)(client, request.slot), codes.append)
+
+        use(kernel, core, submit)
+    assert kernel.run_until(lambda: len(codes) == 2, 100 * PS_PER_MS)
+    assert sorted(codes) == [ErrorCode.CAP_NOT_FOUND, ErrorCode.OK]
+
+
+def test_what_a_domain_was_made_of_is_free_when_it_has_ended(
+    kernel: Multikernel, services: dict[int, CapabilityService]
+) -> None:
+    free = [service.capabilities.memory.free_bytes for service in services.values()]
+    here, there = spawn(kernel, 0, 1), spawn(kernel, 12, 2)
+    here.retype(Address(TASK_RAM), Retype(T.FRAME, 0, PAGE_BYTES), Address(10))
+    slot = there.space.slot(Address(20))
+    ask(kernel, 0, lambda client: here.send_to(client, Address(10), 12, slot))
+    use(kernel, 0, lambda service: service.end_domain(1))
+    kernel.run(10 * PS_PER_MS)
+    assert there.database.get(slot) is None and services[0].print_cspace(1, 0) == []
+    use(kernel, 12, lambda service: service.end_domain(2))
+    kernel.run(10 * PS_PER_MS)
+    assert [service.capabilities.memory.free_bytes for service in services.values()] == free
