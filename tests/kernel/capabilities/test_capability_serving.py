@@ -6,22 +6,23 @@ from collections.abc import Callable
 
 import pytest
 
-from kernel.capabilities.capability import Object
-from kernel.capabilities.core import TASK_RAM
+from kernel.capabilities.booting import boot_capabilities, memory_of
+from kernel.capabilities.capability import Rights
+from kernel.capabilities.core import TASK_PAGE_TABLE, TASK_RAM
 from kernel.capabilities.cspace import Address
 from kernel.capabilities.errors import ErrorCode
 from kernel.capabilities.invocations import Invocations
+from kernel.capabilities.memory_server import PERCORE_BITS, partition
 from kernel.capabilities.messages import Request
 from kernel.capabilities.operations import Retype
-from kernel.capabilities.serving import CapabilityService, UseCapabilities, serve
+from kernel.capabilities.serving import CapabilityService, UseCapabilities
 from kernel.capabilities.types import PAGE_BYTES
 from kernel.capabilities.types import ObjectType as T
 from kernel.clock import PS_PER_MS
-from kernel.messaging.lmp import LmpLink
 from kernel.multikernel import Multikernel
 from skb.knowledge import KnowledgeBase
 
-MEMORY = [Object(T.RAM, (1 + node) << 32, 1 << 30) for node in range(4)]
+RW = Rights.READ | Rights.WRITE
 
 
 @pytest.fixture
@@ -31,12 +32,7 @@ def kernel(load: Callable[[str], KnowledgeBase]) -> Multikernel:
 
 @pytest.fixture
 def services(kernel: Multikernel) -> dict[int, CapabilityService]:
-    hardware = kernel.hardware
-    return serve(
-        kernel.monitors, MEMORY, {core: core // 4 for core in hardware.cores},
-        lambda core: LmpLink(hardware, core, kernel.monitors[core].endpoint),
-        lambda core: sorted(set(hardware.cores) - {core}, key=lambda other: (other // 4 != core // 4, other)),
-    )
+    return boot_capabilities(kernel)
 
 
 def use(kernel: Multikernel, core: int, action: Callable[[CapabilityService], None]) -> None:
@@ -67,8 +63,46 @@ def test_memory_is_served_from_the_nearest_node(kernel: Multikernel, services: d
         spawn(kernel, core, 1)
         lines = services[core].print_cspace(1, 0)
         assert [each.address for each in lines] == ["0", "0.0", "0.1", "0.2"]
-        assert all(MEMORY[core // 4].base <= each.base < MEMORY[core // 4].end for each in lines)
+        bind = {"Core": core}
+        near = kernel.kb.all("closest_memory(Core, Node), memory_affinity(Base, Size, Node)", bind)
+        for line in lines:
+            assert any(row["Base"] <= line.base < row["Base"] + row["Size"] for row in near)
     assert services[3].print_cspace(1, 0) == []
+
+
+@pytest.mark.parametrize("name", ["intel-2x4", "amd-8x4", "scc"])
+def test_every_machine_has_memory_for_all_its_cores(load: Callable[[str], KnowledgeBase], name: str) -> None:
+    kb = load(name)
+    cores = sorted(row["Core"] for row in kb.all("core(Core)"))
+    memory, _ = memory_of(kb, len(cores))
+    homes = partition(memory, cores)
+    assert all(sum(region.size for region in regions) >= 1 << PERCORE_BITS for regions in homes.values())
+
+
+def test_stale_translations_are_shot_down_by_the_machines_tree(
+    kernel: Multikernel, services: dict[int, CapabilityService]
+) -> None:
+    """A page of a domain that spans three packages is unmapped: its cores forget, by messages, and no other."""
+    space = spawn(kernel, 0, 1)
+    for number, kind in enumerate([T.VNODE_PDPT, T.VNODE_PDIR, T.VNODE_PTABLE]):
+        space.retype(Address(TASK_RAM), Retype(kind, number * PAGE_BYTES), Address(11 + number))
+    space.retype(Address(TASK_RAM), Retype(T.FRAME, 3 * PAGE_BYTES, PAGE_BYTES), Address(20))
+    for number, table in enumerate([TASK_PAGE_TABLE, 11, 12]):
+        space.map(Address(table), 0, Address(11 + number), Address(30 + number), RW)
+    space.map(Address(13), 0, Address(20), Address(33), RW)
+    root = space.identify(Address(TASK_PAGE_TABLE))
+    walked = services[0].capabilities.page_tables.translate(root, 0)
+    assert walked is not None
+    spanned = {0, 1, 6, 13}
+    for core in spanned:
+        services[core].capabilities.tlb.load(root.base)
+        services[core].capabilities.tlb.fill(0, walked)
+    services[2].capabilities.tlb.load(1)
+    services[2].capabilities.tlb.fill(0, walked)
+    code, took_ps = ask(kernel, 0, lambda client: space.revoke_through_monitor(client, Address(20)))
+    assert code is ErrorCode.OK
+    assert [core for core, service in services.items() if service.capabilities.tlb.entries] == [2]
+    assert took_ps >= max(kernel.hardware.message_ps(0, core) for core in spanned)
 
 
 def test_a_revocation_takes_longer_than_the_messages_it_needs(
