@@ -18,7 +18,7 @@ from kernel.capabilities.capability import Capability, Object
 from kernel.capabilities.cspace import CSpace
 from kernel.capabilities.database import Database, Slot
 from kernel.capabilities.distributed import CapabilityMonitor
-from kernel.capabilities.errors import ErrorCode
+from kernel.capabilities.errors import CapabilityError, ErrorCode
 from kernel.capabilities.invocations import Invocations
 from kernel.capabilities.memory_server import (
     Denied,
@@ -237,8 +237,13 @@ class CoreCapabilities:
             self.outbox.append((home, Return(block)))
 
     def take_back(self, block: Object, done: Done) -> None:
-        """Revoke a block that this core's server has handed out, on all cores, and have it free again."""
-        slot = self._blocks[block]
+        """Revoke a block that this core's server has handed out, on all cores, and have it free again.
+
+        Raises MEMORY_NOT_FOUND for what it has not handed out, or has taken back.
+        """
+        slot = self._blocks.pop(block, None)
+        if slot is None:
+            raise CapabilityError(ErrorCode.MEMORY_NOT_FOUND, f"{block} is not handed out by core {self.core}")
 
         def deleted(code: ErrorCode) -> None:
             assert code is ErrorCode.OK, code
@@ -247,7 +252,6 @@ class CoreCapabilities:
 
         def revoked(code: ErrorCode) -> None:
             assert code is ErrorCode.OK, code
-            del self._blocks[block]
             self.submit(lambda client: messages.DeleteSlot(client, slot), deleted)
 
         self.submit(lambda client: messages.RevokeSlot(client, slot), revoked)

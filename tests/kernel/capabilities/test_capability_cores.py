@@ -169,6 +169,9 @@ def test_memory_of_another_core_is_stolen_and_goes_home() -> None:
         machine.cores[1].give_back(block)
     machine.settle()
     assert machine.picture() == machine.fresh
+    own = next(block for block in blocks if machine.cores[1].memory.homes.of(block) == 1)
+    with pytest.raises(CapabilityError, match="MM_ERR_NOT_FOUND"):
+        machine.cores[1].give_back(own)
 
 
 def test_the_revoker_is_answered_when_the_last_tlb_has_forgotten() -> None:
