@@ -9,6 +9,7 @@ which all sessions of the page run. tests/test_docs.py holds every page to what 
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def transcript(commands: list[str], page: str, folder: Path) -> str:
     script = "".join(f"echo {_MARK.format(number)}\n{command}\n" for number, command in enumerate(commands))
     done = subprocess.run(
         [str(PILOTFISH), "-"], input=script, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120,
-        cwd=folder,
+        cwd=folder, env={**os.environ, "XDG_DATA_HOME": str(folder)},
     )  # fmt: skip
     printed = done.stdout.replace(f"{folder}/", "").replace(str(ROOT), _HOME)
     printed = re.sub(r"^-:\d+: ", "", printed, flags=re.MULTILINE)
