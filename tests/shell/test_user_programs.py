@@ -57,7 +57,9 @@ def test_a_file_with_a_main_is_enough_and_is_read_anew_each_time(tmp_path: Path)
 
 def test_an_exception_is_a_trap_with_its_own_line_and_the_kernel_goes_on(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(f"{COUNTER}    divide(environment)\n\ndef divide(e):\n    1 / (e.size - 1)\n")
-    done = run(tmp_path, "spawn cpu_bound", "spawn ./mine.py 30000", "run 100ms", "expect cpu_bound.progress > 0")
+    done = run(
+        tmp_path, "spawn ./mine.py 30", "run 10ms", "spawn cpu_bound", "run 10ms", "expect cpu_bound.progress > 0"
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert "counter trapped: mine.py:15: ZeroDivisionError: division by zero\n" in done.stdout
 
