@@ -284,6 +284,10 @@ class CoreCapabilities:
 
     # -- shoot-down --------------------------------------------------------------------------------
 
+    def forget_unmapped(self, done: Callable[[], None]) -> None:
+        """Have all TLBs forget what programs here have unmapped by system calls of their own."""
+        self.shoot_down(self._spread(self.page_tables.invalidations), done)
+
     def shoot_down(self, tree: Tree, done: Callable[[], None]) -> None:
         """Have the cores of `tree` forget all that was unmapped here since the last time."""
         self._clients += 1

@@ -66,6 +66,7 @@ class CapabilityService:
         self._monitor = monitor
         self._to_itself = to_itself
         self._retrying = False
+        self._later: list[Callable[[], Handling]] = []
         monitor.handlers[CapabilityMessage] = self._message
         monitor.handlers[RetryRefused] = self._retry
         monitor.handlers[UseCapabilities] = self._use
@@ -86,9 +87,15 @@ class CapabilityService:
         outbox, self.capabilities.outbox = self.capabilities.outbox, []
         for core, message in outbox:
             yield from self._monitor.send(core, CapabilityMessage(self._monitor.core, message))
+        while self._later:
+            yield from self._later.pop(0)()
         if self.capabilities.retries and not self._retrying:
             self._retrying = True
             yield Send(self._to_itself, RetryRefused())
+
+    def later(self, handling: Callable[[], Handling]) -> None:
+        """Have the monitor do this when it has done what it is at: for what is told how something went."""
+        self._later.append(handling)
 
     # -- dispatchers -------------------------------------------------------------------------------
 

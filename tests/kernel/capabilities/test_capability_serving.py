@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from kernel.capabilities.booting import boot_capabilities, memory_of
+from kernel.capabilities.calls import CapabilityCalls
 from kernel.capabilities.capability import Rights
 from kernel.capabilities.core import TASK_PAGE_TABLE, TASK_RAM
 from kernel.capabilities.cspace import Address
-from kernel.capabilities.errors import ErrorCode
+from kernel.capabilities.errors import CapabilityError, ErrorCode
 from kernel.capabilities.invocations import Invocations
 from kernel.capabilities.memory_server import PERCORE_BITS, partition
 from kernel.capabilities.messages import Request
@@ -19,7 +20,11 @@ from kernel.capabilities.serving import CapabilityService, UseCapabilities
 from kernel.capabilities.types import PAGE_BYTES
 from kernel.capabilities.types import ObjectType as T
 from kernel.clock import PS_PER_MS
+from kernel.messaging.endpoint import Endpoint
+from kernel.messaging.lmp import LmpLink
 from kernel.multikernel import Multikernel
+from kernel.program import Environment, Program
+from kernel.threads import Code
 from skb.knowledge import KnowledgeBase
 
 RW = Rights.READ | Rights.WRITE
@@ -152,3 +157,41 @@ def test_what_a_domain_was_made_of_is_free_when_it_has_ended(
     use(kernel, 12, lambda service: service.end_domain(2))
     kernel.run(10 * PS_PER_MS)
     assert [service.capabilities.memory.free_bytes for service in services.values()] == free
+
+
+# -- programs that use them --------------------------------------------------------------------------
+
+
+def calls_of(kernel: Multikernel, core: int, space: Invocations) -> CapabilityCalls:
+    hardware = kernel.hardware
+    endpoint = Endpoint(hardware.cost_ps("poll", core))
+    to_monitor = LmpLink(hardware, core, kernel.monitors[core].endpoint)
+    return CapabilityCalls(space, to_monitor, endpoint, LmpLink(hardware, core, endpoint))
+
+
+def test_a_program_shares_a_frame_unmaps_it_and_takes_it_back(
+    kernel: Multikernel, services: dict[int, CapabilityService]
+) -> None:
+    here, there = spawn(kernel, 0, 1), spawn(kernel, 12, 2)
+    calls, slot = calls_of(kernel, 0, here), there.space.slot(Address(20))
+    seen: list[object] = []
+
+    def main(_: Environment) -> Code:
+        yield from calls.retype(Address(TASK_RAM), Retype(T.FRAME, 0, PAGE_BYTES), Address(10))
+        yield from calls.retype(Address(TASK_RAM), Retype(T.VNODE_PTABLE, PAGE_BYTES), Address(11))
+        yield from calls.send_to(Address(10), 12, slot)
+        seen.append(there.identify(Address(20)) == (yield from calls.identify(Address(10))))
+        yield from calls.map(Address(11), 0, Address(10), Address(12), RW)
+        yield from calls.unmap(Address(11), Address(12))
+        yield from calls.revoke(Address(10))
+        seen.append(there.database.get(slot))
+        try:
+            yield from calls.revoke(Address(30))
+        except CapabilityError as error:
+            seen.append(str(error))
+        yield from calls.delete(Address(10))
+        seen.append(len(services[0].print_cspace(1, 0)))
+
+    kernel.spawn(Program("sharer", "shares a frame", "", main), cores=(0,))
+    kernel.run(200 * PS_PER_MS)
+    assert seen == [True, None, "SYS_ERR_CAP_NOT_FOUND: no capability at 0.30", 5]
