@@ -56,6 +56,7 @@ class Deleting(Operation):
 
     slot: Slot
     client: int | None
+    epoch: int | None
     holders: tuple[int, ...] = ()
     trying: bool = False
     refused: bool = False
@@ -106,11 +107,15 @@ class Revoking(Operation):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A delete that waits in the queue of a locked or marked object."""
+    """A delete that waits in the queue of a locked or marked object.
+
+    If a CNode is destroyed after `epoch`, the slot may be another's by now; None: it is nobody else's, ever.
+    """
 
     slot: Slot
     object: Object
     client: int | None
+    epoch: int | None = None
 
 
 AnyOperation = TypeVar("AnyOperation", bound=Operation)

@@ -108,10 +108,21 @@ class CapabilityCalls:
 
     def _ask(self, request: Callable[[], Request]) -> Call:
         """Look the names up, then have the monitors do it, however often it takes."""
-        found = yield from self._tried(request)
-        yield from self._through_monitor(
-            lambda service, done: service.capabilities.submit(lambda client: replace(found, client=client), done)
-        )
+        while True:
+            found, epoch = yield from self._tried(lambda: (request(), self.space.database.epoch))
+
+            def submit(
+                service: CapabilityService, done: Callable[[ErrorCode], None],
+                found: Request = found, epoch: int = epoch,
+            ) -> None:
+                service.capabilities.submit(lambda client: replace(found, client=client), done, epoch)
+
+            try:
+                yield from self._through_monitor(submit)
+                return
+            except CapabilityError as error:
+                if error.code is not ErrorCode.REMOTE_CAP_RETRY:
+                    raise
 
     def _through_monitor(
         self, action: Callable[[CapabilityService, Callable[[ErrorCode], None]], None]

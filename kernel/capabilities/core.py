@@ -72,6 +72,8 @@ Done = Callable[[ErrorCode], None]
 Taken = Callable[[Slot | None], None]
 """Called with the slot of a block of RAM, or None if there is none."""
 
+_Submitted = tuple[Callable[[int], Request], Done, int | None]
+
 # Where the capabilities of a new dispatcher are in its task CNode, the L2 CNode at slot 0 of its root.
 TASK_DISPATCHER, TASK_PAGE_TABLE, TASK_RAM = range(3)
 
@@ -95,8 +97,8 @@ class CoreCapabilities:
         self.tlb = Tlb()
         self.shootdown = Shootdown(core, self.tlb)
         self.outbox: list[tuple[int, InterMonitor]] = []
-        self.retries: list[tuple[Callable[[int], Request], Done]] = []
-        self._done: dict[int, tuple[Callable[[int], Request], Done]] = {}
+        self.retries: list[_Submitted] = []
+        self._done: dict[int, _Submitted] = {}
         self._spread = spread or (lambda what: Tree(core))
         self._shot: dict[int, Callable[[], None]] = {}
         self._taken: dict[int, Taken] = {}
@@ -116,18 +118,25 @@ class CoreCapabilities:
 
     # -- requests to the protocol ------------------------------------------------------------------
 
-    def submit(self, request: Callable[[int], Request], done: Done) -> None:
-        """Have the monitors do what `request(client)` says; `done` is told how it went, however often it is tried."""
+    def submit(self, request: Callable[[int], Request], done: Done, epoch: int | None = None) -> None:
+        """Have the monitors do what `request(client)` says; `done` is told how it went, however often it is tried.
+
+        A program's slots were looked up when the database had `epoch`. If a CNode has been destroyed since, they may
+        be another's: then `done` is told REMOTE_CAP_RETRY, and names have to be looked up again.
+        """
+        if epoch not in (None, self.database.epoch):
+            done(ErrorCode.REMOTE_CAP_RETRY)
+            return
         self._clients += 1
         client = self._clients
-        self._done[client] = request, done
+        self._done[client] = request, done, epoch
         self._out(self.monitor.request(request(client)))
 
     def retry(self) -> None:
         """Try again what another operation was in the way of."""
         again, self.retries = self.retries, []
-        for request, done in again:
-            self.submit(request, done)
+        for request, done, epoch in again:
+            self.submit(request, done, epoch)
 
     def handle(self, sender: int, message: InterMonitor) -> None:
         """A message has come from the monitor of core `sender`."""
@@ -162,9 +171,9 @@ class CoreCapabilities:
                 self.outbox.append((output.core, output.message))
         for output in outputs:
             if isinstance(output, Answer):
-                request, done = self._done.pop(output.client)
+                request, done, epoch = self._done.pop(output.client)
                 if output.code is ErrorCode.REMOTE_CAP_RETRY:
-                    self.retries.append((request, done))
+                    self.retries.append((request, done, epoch))
                 else:
                     done(output.code)
 

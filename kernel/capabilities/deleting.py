@@ -31,14 +31,16 @@ def delete_slot(state: MonitorState, request: DeleteSlot) -> None:
     if capability is None:
         state.answer(request.client, ErrorCode.CAP_NOT_FOUND)
     else:
-        attempt(state, Waiting(request.slot, capability.object, request.client))
+        attempt(state, Waiting(request.slot, capability.object, request.client, state.database.epoch))
 
 
 def attempt(state: MonitorState, delete: Waiting) -> None:
     """Delete now, begin to, or wait; a slot that something else has emptied is deleted."""
     database, target = state.database, delete.object
     capability = database.get(delete.slot)
-    if capability is None or capability.object != target:
+    if delete.epoch not in (None, database.epoch):
+        state.answer(delete.client, ErrorCode.REMOTE_CAP_RETRY)
+    elif capability is None or capability.object != target:
         state.answer(delete.client, ErrorCode.OK)
     elif database.busy(target):
         state.queue.append(delete)
@@ -50,7 +52,7 @@ def attempt(state: MonitorState, delete: Waiting) -> None:
     else:
         database.lock(target)
         number = state.number()
-        state.operations[number] = Deleting(target, state.others, delete.slot, delete.client)
+        state.operations[number] = Deleting(target, state.others, delete.slot, delete.client, delete.epoch)
         if KINDS[target.type].moveable:
             state.broadcast(FindCopy(number, target))
         else:
@@ -60,7 +62,7 @@ def attempt(state: MonitorState, delete: Waiting) -> None:
 def _again(state: MonitorState, number: int, operation: Deleting) -> None:
     """The way is clear, or has to wait for a revocation: try anew."""
     state.end(number)
-    attempt(state, Waiting(operation.slot, operation.object, operation.client))
+    attempt(state, Waiting(operation.slot, operation.object, operation.client, operation.epoch))
 
 
 def _no_copies_elsewhere(state: MonitorState, number: int, operation: Deleting) -> None:

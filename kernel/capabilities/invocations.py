@@ -91,7 +91,11 @@ class Invocations:
         return RevokeSlot(client, self.space.lookup(address)[0])
 
     def send_to(self, client: int, address: Address, core: int, destination: Slot) -> CopyTo:
-        """A copy to the slot that a receiver on another core has kept free for it, as a request to the monitor."""
+        """A copy to another core, as a request to the monitor.
+
+        `destination` is a slot of the monitor there (`CoreCapabilities.new_slot`), which hands the copy on by
+        `transfer`; a slot in a program's CNode might be gone by then.
+        """
         return CopyTo(client, self.to_send(address), core, destination)
 
     # -- page tables -------------------------------------------------------------------------------

@@ -331,3 +331,52 @@ def test_no_program_on_any_core_reaches_what_it_was_not_given_and_no_memory_is_l
     assert left == [] and machine.picture() == machine.fresh
     for core in machine.cores.values():
         assert not core.database.locks and not core.database.marks and not core.monitor.state.operations
+
+
+# -- names that lead to another's slots by now -------------------------------------------------------
+
+
+def a_program_with_a_second_cnode(machine: Machine) -> Invocations:
+    """Its memory is two CNodes' more; the second CNode, 1, has a frame at 1.0."""
+    program, _ = machine.spawn(0)
+    slots: list[Slot | None] = []
+    machine.cores[0].allocate(17, slots.append)
+    machine.settle()
+    assert slots[0] is not None
+    program.database.insert(task_slot(program, 5), program.database.slots[slots[0]], 0)
+    program.retype(at(5), Retype(T.RAM, 0, 1 << 16), at(6))
+    program.retype(at(5), Retype(T.FRAME, 1 << 16, PAGE_BYTES), at(7))
+    program.retype(at(6), Retype(T.L2_CNODE), Address(1 << 8, 1))
+    program.copy(at(7), Address(1 << 8))
+    return program
+
+
+def test_a_request_made_before_its_cnode_was_destroyed_touches_nothing_after() -> None:
+    machine = Machine(2, random.Random(5))
+    program = a_program_with_a_second_cnode(machine)
+    core, codes, epoch = machine.cores[0], list[ErrorCode](), program.database.epoch
+    request = program.delete_through_monitor(0, Address(1 << 8))
+    program.revoke(at(6))  # the CNode goes, and another is made where it was, with the same in it
+    program.retype(at(6), Retype(T.L2_CNODE), Address(1 << 8, 1))
+    program.copy(at(7), Address(1 << 8))
+    core.submit(lambda client: type(request)(client, request.slot), codes.append, epoch)
+    machine.settle()
+    assert codes == [ErrorCode.REMOTE_CAP_RETRY] and program.identify(Address(1 << 8)).type is T.FRAME
+
+
+def test_a_delete_that_waited_while_its_cnode_was_destroyed_touches_nothing_after() -> None:
+    machine = Machine(2, random.Random(6))
+    program = a_program_with_a_second_cnode(machine)
+    core, codes = machine.cores[0], list[ErrorCode]()
+    frame = program.identify(at(7))
+    request = program.delete_through_monitor(0, Address(1 << 8))
+    program.database.lock(frame)
+    core.submit(lambda client: type(request)(client, request.slot), codes.append, program.database.epoch)
+    program.revoke(at(6))
+    program.retype(at(6), Retype(T.L2_CNODE), Address(1 << 8, 1))
+    program.database.insert(request.slot, program.database.slots[task_slot(program, 7)], 0)
+    core.monitor.state.release(frame)
+    core.submit(lambda client: type(request)(client, Slot(MONITOR, 999)), codes.append)
+    machine.settle()
+    assert codes == [ErrorCode.CAP_NOT_FOUND, ErrorCode.REMOTE_CAP_RETRY]
+    assert program.identify(Address(1 << 8)) == frame
