@@ -25,7 +25,8 @@ class Activation:
 
     In each `period_ps` it gets the `share` of its core: as granted to real time; for best effort, its part by
     weight of what real time leaves, over a turn of everybody who can run. Its timeslice began at
-    `timeslice_start_ps` and is over by `timeslice_end_ps`, both None while it does not run.
+    `timeslice_start_ps` and is over by `timeslice_end_ps`, both None while it does not run. `misses` counts the
+    deadlines by which a job did not get what it is granted, or, of soft real time, demands.
     """
 
     core: int
@@ -35,13 +36,15 @@ class Activation:
     timeslice_start_ps: int | None
     timeslice_end_ps: int | None
     deallocations: int
+    misses: int
 
 
 def page(dispatcher: Dispatcher) -> Activation:
     """The page of `dispatcher`, now. Of one that is gone nothing is left but the count."""
     driver = dispatcher.driver
     if not dispatcher.scheduled:
-        return Activation(dispatcher.core, False, 0, Fraction(0), None, None, dispatcher.deallocations)
+        gone = dispatcher.deallocations, dispatcher.task.misses
+        return Activation(dispatcher.core, False, 0, Fraction(0), None, None, *gone)
     tasks = [each.task for each in driver.dispatchers.values()]
     period, share = _allocation(dispatcher.task, tasks, driver.timeslice_ps)
     running = driver.current is dispatcher
@@ -50,6 +53,7 @@ def page(dispatcher: Dispatcher) -> Activation:
         dispatcher.dispatched_ps if running else None,
         driver.timeslice_end() if running else None,
         dispatcher.deallocations,
+        dispatcher.task.misses,
     )
 
 
@@ -63,8 +67,8 @@ def _allocation(task: Task, tasks: list[Task], timeslice_ps: int) -> tuple[int, 
                 Fraction(0),
             )
             weights = [
-                each.parameters.weight for each in tasks
-                if isinstance(each.parameters, BestEffort) and (each.runnable or each is task)
+                each.weight for each in tasks
+                if each is task or (each.runnable and (each.sharing or isinstance(each.parameters, BestEffort)))
             ]
             left = max(1 - taken, 1 - CAPACITY)  # soft real time gives way to best effort's reserve
             return timeslice_ps * len(weights), left * weight / sum(weights)

@@ -106,7 +106,7 @@ class Planner:
     def adopt(self, dispatcher: Dispatcher, phases: tuple[placement.Parameters, ...]) -> None:
         """A new dispatcher on this core; it starts in its domain's current phase."""
         self._phases.setdefault(dispatcher.domain.id, []).append((dispatcher, phases))
-        parameters, release = _submitted(phases[dispatcher.domain.phase])
+        parameters, release = _submitted(phases[dispatcher.domain.phase], dispatcher)
         now = self._driver.clock.local(self._monitor.kernel.now)
         self._driver.add(dispatcher, parameters, None if release is None else now + release)
 
@@ -116,7 +116,7 @@ class Planner:
         for place, (dispatcher, _) in enumerate(entries):
             if dispatcher.index == index:
                 entries[place] = (dispatcher, phases)
-                parameters, _ = _submitted(phases[domain.phase])
+                parameters, _ = _submitted(phases[domain.phase], dispatcher)
                 self._driver.change(dispatcher, parameters)
 
     def release(self, dispatcher: Dispatcher) -> None:
@@ -164,7 +164,7 @@ class Planner:
     def _submit(self, domain: Domain, phase: int, timestamp: int) -> str:
         """Give the CPU driver the parameters of the phase; the refusal, if it cannot take them."""
         for dispatcher, phases in self._phases.get(domain.id, ()):
-            parameters, release = _submitted(phases[phase])
+            parameters, release = _submitted(phases[phase], dispatcher)
             try:
                 self._driver.change(dispatcher, parameters, None if release is None else timestamp + release)
             except Overcommitted as error:
@@ -213,15 +213,18 @@ def change_phase(environment: Environment, phase: int) -> Generator[Operation, A
     return str((yield Receive(reply)))
 
 
-def _submitted(parameters: placement.Parameters) -> tuple[TaskParameters, int | None]:
+def _submitted(
+    parameters: placement.Parameters, dispatcher: Dispatcher
+) -> tuple[TaskParameters, int | None]:
     """Scheduling parameters as the CPU driver takes them (ps), and the release after the phase's start."""
+    slack = dispatcher.domain.placement.slack.get(dispatcher.index, 0)
     match parameters:
         case placement.BestEffort(weight):
             return BestEffort(weight), None
         case placement.Soft(wcet, period):
-            return Soft(wcet * PS_PER_NS, period * PS_PER_NS), 0
+            return Soft(wcet * PS_PER_NS, period * PS_PER_NS, slack), 0
         case placement.Hard(wcet, period, deadline, release):
-            hard = Hard(wcet * PS_PER_NS, period * PS_PER_NS, deadline * PS_PER_NS)
+            hard = Hard(wcet * PS_PER_NS, period * PS_PER_NS, deadline * PS_PER_NS, slack)
             return hard, release * PS_PER_NS
         case _ as other:
             assert_never(other)

@@ -11,6 +11,7 @@
             policy_shortage/2,          % +Name, -Shortage
             policy_places/1,            % +Name
             policy_place/4,             % +Name, +Dispatchers, +Cores, -Placement
+            policy_slack/3,             % +Name, +Dispatchers, -Weights
             ranking/4                   % +Name, +Dispatcher, +Cores, -Ranking
           ]).
 :- use_module(library(lists)).
@@ -281,6 +282,31 @@ policy_places(Name) :-
 policy_place(Name, Dispatchers, Cores, Placement) :-
     known(Name, _, Module),
     once(call(Module:place, Dispatchers, Cores, Placement)).
+
+%!  policy_slack(+Name, +Dispatchers:integer, -Weights:list) is det.
+%
+%   Weights has a Dispatcher-Weight for each of so many that the policy lets share what real time leaves, by
+%   slack(Dispatcher, Weight).
+
+policy_slack(Name, Dispatchers, Weights) :-
+    known(Name, _, Module),
+    Last is Dispatchers - 1,
+    (   defines(Module, slack, 2)
+    ->  findall(Dispatcher-Weight,
+                ( between(0, Last, Dispatcher), once(call(Module:slack, Dispatcher, Weight)),
+                  must_be_weight(Name, Dispatcher, Weight)
+                ),
+                Weights)
+    ;   Weights = []
+    ).
+
+must_be_weight(Name, Dispatcher, Weight) :-
+    (   integer(Weight), Weight >= 1, Weight =< 1000000
+    ->  true
+    ;   format(string(Text), "policy ~w: slack(~w, Weight) gives ~q, no weight from 1 to 1,000,000",
+               [Name, Dispatcher, Weight]),
+        throw(error(policy_error(Text), _))
+    ).
 
 %!  ranking(+Name, +Dispatcher, +Cores, -Ranking) is det.
 %

@@ -8,7 +8,7 @@ nanoseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,8 @@ class Placement:
     """A decision: where each dispatcher of `domain` runs (in order of dispatchers), and what it gets.
 
     `cost` is the policy's, summed over the dispatchers; `inferences` is what the decision took. `changed`
-    holds (domain, dispatcher, core, phases) of running dispatchers whose parameters are others from now on.
+    holds (domain, dispatcher, core, phases) of running dispatchers whose parameters are others from now on. `slack`
+    has the weights by which real-time dispatchers share what real time leaves, of those that the policy lets.
     """
 
     domain: int
@@ -83,6 +84,7 @@ class Placement:
     cost: float
     inferences: int
     changed: tuple[tuple[int, int, int, tuple[Parameters, ...]], ...]
+    slack: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,7 @@ class PlacementController:
             "Image": tuple(built_for) if built_for else "any",
             "Text": "none" if manifest is None else Text(manifest), "Coordinator": coordinator,
         }
+        slack = {} if manifest is None else self._slack(dispatchers)
         found = self._decide(
             "placement:request(Policy, Domain, N, Cores, Image, Text, Coordinator, Answer)", bind, manifest_name
         )
@@ -167,7 +170,13 @@ class PlacementController:
             tuple(Assignment(a.args[0], a.args[1], _phases(a.args[2])) for a in assignments),
             policy, cost, inferences,
             tuple((*c.args[:3], _phases(c.args[3])) for c in changes),
+            slack,
         )
+
+    def _slack(self, dispatchers: int) -> dict[int, int]:
+        """Whom the policy lets share what real time leaves, and by what weight."""
+        found = self._decide("policy:policy_slack(Policy, N, Weights)", {"Policy": self.policy, "N": dispatchers})
+        return {pair.args[0]: pair.args[1] for pair in found["Weights"]}
 
     def span(self, domain: int, cores: Sequence[int] = ()) -> tuple[Assignment, int]:
         """Place one more dispatcher of a domain that runs: on the first of `cores`, or where the policy says.

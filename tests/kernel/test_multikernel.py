@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -238,3 +240,58 @@ def test_a_fault_of_a_program_ends_the_program_only(
     before = kernel.status(other).progress
     kernel.run(PS_PER_S)
     assert kernel.status(other).progress > before
+
+
+GENEROUS = """\
+:- policy(generous, "the least loaded core; real time shares what it leaves").
+
+cost(_, Core, Load) :- load(Core, Load).
+slack(_, WEIGHT).
+"""
+
+
+@pytest.mark.parametrize(("weight", "share"), [(None, 0.25), ("1", 0.25 + 0.75 / 2), ("3", 0.25 + 0.75 * 3 / 4)])
+def test_real_time_shares_slack_where_a_rule_says_so(
+    kernel: Multikernel, tmp_path: Path, weight: str | None, share: float
+) -> None:
+    """20 of 80 ms are promised; of the other 60 best effort has what the rule leaves it."""
+    if weight is not None:
+        file = tmp_path / "generous.pl"
+        file.write_text(GENEROUS.replace("WEIGHT", weight))
+        kernel.controller.use(kernel.controller.load(file)[0])
+    real_time = kernel.spawn("cpu_bound", 1, cores=(3,), manifest="H 20 80\n", name="real_time")
+    kernel.spawn("cpu_bound", 1, cores=(3,))
+    began, spent = kernel.now, kernel.status(real_time).cpu_time_ps
+    kernel.run(20 * PS_PER_S)
+    told = real_time.dispatchers[0].page
+    assert (kernel.status(real_time).cpu_time_ps - spent) / (kernel.now - began) == pytest.approx(share, abs=0.02)
+    assert (told.share, told.misses) == (Fraction(1, 4), 0)
+
+
+@pytest.mark.parametrize("weight", ["0", "much", "1.5", "1000001"])
+def test_a_weight_for_slack_that_is_none_is_refused_and_nothing_is_placed(
+    kernel: Multikernel, tmp_path: Path, weight: str
+) -> None:
+    file = tmp_path / "generous.pl"
+    file.write_text(GENEROUS.replace("WEIGHT", weight))
+    kernel.controller.use(kernel.controller.load(file)[0])
+    with pytest.raises(PlacementError, match=rf"generous: slack\(0, Weight\) gives {weight}, no weight from 1"):
+        kernel.spawn("cpu_bound", 1, manifest="H 20 80\n")
+    assert kernel.domains() == []
+
+
+def test_a_missed_deadline_of_soft_real_time_is_told_to_the_task(kernel: Multikernel) -> None:
+    """The RBED paper: soft real time gets what there is, and learns of the deadlines that it missed."""
+    seen: list[int] = []
+
+    def main(environment: Environment) -> Code:
+        while True:
+            yield Compute(100_000_000)
+            page = environment.activation(0)
+            assert page is not None
+            seen.append(page.misses)
+
+    for name in ("one", "two"):
+        kernel.spawn(Program(name, "", "", main), 1, cores=(3,), manifest="S 60 80\n")
+    kernel.run(5 * PS_PER_S)
+    assert seen[-1] > 0
