@@ -77,6 +77,10 @@ class CpuDriver:
         self._interrupt_ps = hardware.cost_ps("interrupt", core.number)
         self._system_call_ps = hardware.cost_ps("system_call", core.number)
         self.timeslice_ps = round(hardware.cost("timeslice").value * PS_PER_MS)
+        self.fpu: Thread | None = None  # whose state the floating-point registers hold
+        self._fpu_save_ps = hardware.cost_ps("fpu_save", core.number)
+        self._fpu_restore_ps = hardware.cost_ps("fpu_restore", core.number)
+        self._fpu_trap_ps = 0 if hardware.eager_fpu else hardware.cost_ps("trap", core.number)
         self._activation_ps = hardware.cost_ps("activation", core.number)
         self.tsc_read_ps = hardware.cost_ps("tsc_read", core.number)
 
@@ -268,6 +272,8 @@ class CpuDriver:
         wanted = self._next_decision(now)
         if self.current is not None:
             thread = self.current.current_thread
+            if thread is not None and thread.floats and thread is not self.fpu:
+                self._claim_fpu(thread)
             if thread is not None and thread.work < ENDLESS:
                 done = now + self._owed_ps() + thread.work
                 wanted = done if wanted is None else min(wanted, done)
@@ -385,10 +391,25 @@ class CpuDriver:
         if self._timer_woke:
             self._owed.append(["interrupt", self._interrupt_ps])
 
+    def _claim_fpu(self, thread: Thread) -> None:
+        """`thread` computes with the floating-point unit, which has another's state, or none.
+
+        Lazily that is found out by a trap, and the other's state saved only now (dissertation §2.5.5); eagerly
+        it was saved when the other was preempted.
+        """
+        cost_ps = self._fpu_trap_ps + self._fpu_restore_ps
+        if self.fpu is not None and self.fpu.state is not ThreadState.EXITED:
+            cost_ps += self._fpu_save_ps
+        self._owed.append(["kernel", cost_ps])
+        self.fpu = thread
+
     def _leave(self, now: int) -> None:
         """The current dispatcher stops running."""
         self._disturb_current(now)
         if self.current is not None:
+            if self.hardware.eager_fpu and self.fpu is not None and self.fpu.dispatcher is self.current:
+                self._owed.append(["switch", self._fpu_save_ps])
+                self.fpu = None
             self.current.preempted()
         self.current = None
 

@@ -77,6 +77,8 @@ class Hardware:
             row["Name"]: Cost(row["Name"], row["Value"], row["Unit"], str(row["Source"]))
             for row in kb.all("cost_of(Name, Value, Unit, Source)")
         }
+        self.eager_fpu = kb.once("facts:fpu_switching(eager)") is not None
+        """Whether floating-point registers are saved at every preemption, not when another thread wants them."""
         self._messages: dict[int, dict[int, int]] = {}
         self._lines: dict[int, dict[int, int]] = {}
 

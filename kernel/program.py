@@ -34,11 +34,16 @@ S = TypeVar("S", bound=SharedObject)
 
 @dataclass(frozen=True, slots=True)
 class Compute(Operation):
-    """Compute for `cycles` of the core it happens to run on; of several types of cores, of the most capable."""
+    """Compute for `cycles` of the core it happens to run on; of several types of cores, of the most capable.
+
+    `floating` says that it computes with the floating-point unit, whose registers then have to be this thread's.
+    """
 
     cycles: int
+    floating: bool = False
 
     def begin(self, thread: Thread, now: int) -> None:
+        thread.floats = self.floating
         thread.compute(thread.dispatcher.driver.core.compute_ps(self.cycles), thread.resume)
 
 

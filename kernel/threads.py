@@ -83,8 +83,8 @@ class Thread:
     """One thread of a dispatcher."""
 
     __slots__ = (
-        "barrier", "code", "detached", "dispatcher", "finish", "joiners", "loop_iteration_ps", "result", "state",
-        "work", "yield_epoch",
+        "barrier", "code", "detached", "dispatcher", "finish", "floats", "joiners", "loop_iteration_ps", "result",
+        "state", "work", "yield_epoch",
     )  # fmt: skip
 
     def __init__(self, dispatcher: Dispatcher, code: Code) -> None:
@@ -95,6 +95,7 @@ class Thread:
         self.finish: Callable[[int], None] = self.resume
         self.barrier: Barrier | None = None  # the barrier whose loop this thread is in
         self.loop_iteration_ps = 0  # for a loop without a barrier: what one iteration takes
+        self.floats = False  # computes with the floating-point unit
         self.yield_epoch = -1  # the timeslice of its dispatcher in which it last yielded
         self.result: object = None  # what its code returned
         self.detached = False  # nobody will join it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,11 @@ def test_the_readme_names_every_folder_and_no_other() -> None:
     named = set(re.findall(r"^\| `(\w+)/`", (ROOT / "README.md").read_text(), re.MULTILINE))
     assert named == {"machines", "rules", "skb", "kernel", "shell", "tests"}
     assert all((ROOT / folder).is_dir() for folder in named)
+
+
+def test_every_package_is_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    named = set(project["tool"]["setuptools"]["packages"])
+    there = {".".join(init.parent.relative_to(ROOT).parts) for top in ("skb", "kernel", "shell") for init in
+             (ROOT / top).rglob("__init__.py")}  # fmt: skip
+    assert named - {"rules", "machines"} == there

@@ -258,3 +258,37 @@ def test_the_same_seed_runs_programs_alike(load: Load) -> None:
 
 def iter_of(*operations: object) -> Code:
     yield from operations  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("mode", ["lazy", "eager"])
+@pytest.mark.parametrize("others_float", [True, False])
+def test_floating_point_registers_are_saved_when_the_mode_says(load: Load, mode: str, others_float: bool) -> None:
+    """Two dispatchers take turns on one core: what the kernel spends on their registers is counted out by hand."""
+    kb = load("amd-4x4")
+    kb.assert_fact(f"fpu_switching({mode})")
+    kernel = Multikernel.boot(kb)
+
+    def computing(floating: bool) -> Main:
+        return lambda _: iter_of(Compute(10**12, floating))
+
+    for name, floating in (("one", True), ("two", others_float)):
+        kernel.spawn(Program(name, "", "", computing(floating)), 1, cores=(3,))
+    driver = kernel.drivers[3]
+    kernel.run(PS_PER_S)
+    kernel.cores()
+    before, switches = (driver.account.kernel, driver.account.switch), driver.context_switches
+    kernel.run(8 * PS_PER_S)
+    kernel.cores()
+    kernel_ps, switch_ps = driver.account.kernel - before[0], driver.account.switch - before[1]
+    switches = driver.context_switches - switches
+    save, restore, trap, switch = (
+        kernel.hardware.cost_ps(cost, 3) for cost in ("fpu_save", "fpu_restore", "trap", "context_switch")
+    )
+    assert switches > 50
+    claims = switches if others_float else switches // 2
+    if mode == "lazy":  # nobody else's registers, nothing to do
+        assert kernel_ps == pytest.approx(claims * (trap + save + restore) if others_float else 0, rel=0.03)
+        assert switch_ps == pytest.approx(switches * switch, rel=0.03)
+    else:
+        assert kernel_ps == pytest.approx(claims * restore, rel=0.03)
+        assert switch_ps == pytest.approx(switches * switch + claims * save, rel=0.03)
