@@ -55,7 +55,8 @@ def spawn(
     )
     where = tuple(assignment.core for assignment in domain.placement.assignments)
     data = {"id": domain.id, "name": domain.name, "cores": list(where)}
-    return Result(data, f"{domain.name}: domain {domain.id} on cores {arguments.ranges(where)}")
+    several = "s" if len(set(where)) > 1 else ""
+    return Result(data, f"{domain.name}: domain {domain.id} on core{several} {arguments.ranges(where)}")
 
 
 @command(
