@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kernel.cpu_driver import CpuDriver
 from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain, DomainState
+from kernel.errors import KernelError
 from kernel.hardware import Hardware
 from kernel.messaging.endpoint import Endpoint, Link
 from kernel.messaging.ump import channel
@@ -238,7 +239,7 @@ class Monitor:
             self.kernel.hardware, domain.arguments, domain.barriers, domain.shared, domain.dispatchers,
             domain.tally, domain.memory, domain.id, lambda: self.kernel.client(domain, self.core),
         )
-        dispatcher.start(domain.starts.get(index, domain.program.main)(environment))
+        dispatcher.start(_begun(domain.starts.get(index, domain.program.main), environment))
         domain.dispatchers[index] = dispatcher
         self.planner.adopt(dispatcher, assignment.phases)
 
@@ -270,3 +271,19 @@ class Monitor:
         for dispatcher in domain.dispatchers.values():
             if dispatcher.driver is self.driver and dispatcher.scheduled:
                 self.driver.remove(dispatcher)
+
+
+def _begun(main: Callable[[Environment], Code], environment: Environment) -> Code:
+    """The code of a program's first thread; what is wrong with it shows when that runs."""
+    try:
+        code = main(environment)
+    except Exception as error:
+        return _failing(error)
+    if not hasattr(code, "send"):
+        return _failing(KernelError("the program yields nothing; a program yields what it asks for"))
+    return code
+
+
+def _failing(error: Exception) -> Code:
+    raise error
+    yield

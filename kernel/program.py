@@ -22,7 +22,7 @@ from kernel.errors import KernelError
 from kernel.hardware import Hardware
 from kernel.shared_memory import SharedObject
 from kernel.synchronisation import Condition, Mutex, Semaphore, Spinlock
-from kernel.threads import ENDLESS, Code, Operation, Thread
+from kernel.threads import ENDLESS, Code, Operation, Thread, whole
 
 if TYPE_CHECKING:
     from kernel.dispatcher import Dispatcher
@@ -44,7 +44,8 @@ class Compute(Operation):
 
     def begin(self, thread: Thread, now: int) -> None:
         thread.floats = self.floating
-        thread.compute(thread.dispatcher.driver.core.compute_ps(self.cycles), thread.resume)
+        cycles = whole(self.cycles, "Compute: cycles")
+        thread.compute(thread.dispatcher.driver.core.compute_ps(cycles), thread.resume)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Spend(Operation):
     duration_ps: int
 
     def begin(self, thread: Thread, now: int) -> None:
-        thread.compute(self.duration_ps, thread.resume)
+        thread.compute(whole(self.duration_ps, "Spend: duration_ps"), thread.resume)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Loop(Operation):
     barrier: Barrier | None = None
 
     def begin(self, thread: Thread, now: int) -> None:
-        iteration_ps = thread.dispatcher.driver.core.compute_ps(self.cycles)
+        iteration_ps = thread.dispatcher.driver.core.compute_ps(whole(self.cycles, "Loop: cycles"))
         if self.barrier is not None:
             self.barrier.join(thread, iteration_ps, now)
         else:
@@ -153,6 +154,9 @@ class Environment:
         """
         barrier = self.barriers.get(name)
         if barrier is None:
+            whole(spin_ns or 0, "barrier: spin_ns")
+            if parties is not None and whole(parties, "barrier: parties") == 0:
+                raise KernelError("a barrier is for one thread at least")
             hardware = self.hardware
             barrier = self.barriers[name] = Barrier(
                 self.size if parties is None else parties,
@@ -177,6 +181,7 @@ class Environment:
 
     def semaphore(self, name: str = "semaphore", value: int = 0) -> Semaphore:
         """The domain's semaphore of that name; whoever asks first says how many may pass."""
+        whole(value, "semaphore: value")
         return self._shared(Semaphore, name, lambda: Semaphore(name, self.hardware, value))
 
     def _shared(self, kind: type[S], name: str, make: Callable[[], S]) -> S:

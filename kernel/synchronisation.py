@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from kernel.errors import KernelError
 from kernel.hardware import Hardware
 from kernel.shared_memory import SharedObject, wake
 from kernel.threads import ENDLESS, Operation, Thread
@@ -174,6 +175,12 @@ class Semaphore(SharedObject):
         self.access(thread, now, arrived)
 
 
+def _must_be(given: object, *kinds: type[SharedObject]) -> None:
+    if not isinstance(given, kinds):
+        wanted = " or ".join(kind.__name__.lower() for kind in kinds)
+        raise KernelError(f"takes a {wanted} of the environment's, not {given!r:.40}")
+
+
 # -- what a program yields -------------------------------------------------------------------------
 
 
@@ -184,6 +191,7 @@ class Lock(Operation):
     lock: Mutex | Spinlock
 
     def begin(self, thread: Thread, now: int) -> None:
+        _must_be(self.lock, Mutex, Spinlock)
         self.lock.lock(thread, now)
 
 
@@ -194,6 +202,7 @@ class Unlock(Operation):
     lock: Mutex | Spinlock
 
     def begin(self, thread: Thread, now: int) -> None:
+        _must_be(self.lock, Mutex, Spinlock)
         self.lock.unlock(thread, now)
 
 
@@ -205,6 +214,8 @@ class WaitCondition(Operation):
     mutex: Mutex
 
     def begin(self, thread: Thread, now: int) -> None:
+        _must_be(self.condition, Condition)
+        _must_be(self.mutex, Mutex)
         self.condition.wait(thread, self.mutex, now)
 
 
@@ -215,6 +226,7 @@ class Signal(Operation):
     condition: Condition
 
     def begin(self, thread: Thread, now: int) -> None:
+        _must_be(self.condition, Condition)
         self.condition.signal(thread, now, everybody=False)
 
 
@@ -225,6 +237,7 @@ class Broadcast(Operation):
     condition: Condition
 
     def begin(self, thread: Thread, now: int) -> None:
+        _must_be(self.condition, Condition)
         self.condition.signal(thread, now, everybody=True)
 
 
@@ -235,6 +248,7 @@ class WaitSemaphore(Operation):
     semaphore: Semaphore
 
     def begin(self, thread: Thread, now: int) -> None:
+        _must_be(self.semaphore, Semaphore)
         self.semaphore.wait(thread, now)
 
 
@@ -245,6 +259,7 @@ class Post(Operation):
     semaphore: Semaphore
 
     def begin(self, thread: Thread, now: int) -> None:
+        _must_be(self.semaphore, Semaphore)
         self.semaphore.post(thread, now)
 
 

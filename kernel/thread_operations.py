@@ -14,7 +14,7 @@ from kernel.clock import PS_PER_NS
 from kernel.dispatching import Yield
 from kernel.errors import KernelError
 from kernel.shared_memory import wake
-from kernel.threads import Code, Operation, Thread, ThreadState
+from kernel.threads import Code, Operation, Thread, ThreadState, whole
 
 if TYPE_CHECKING:
     from kernel.dispatcher import Dispatcher
@@ -66,6 +66,8 @@ class Detach(Operation):
     other: Thread
 
     def begin(self, thread: Thread, now: int) -> None:
+        if not isinstance(self.other, Thread):
+            raise KernelError(f"Detach takes a thread, as Fork results in, not {_named(self.other)}")
         if self.other.joiners:
             raise KernelError("a thread that somebody waits for cannot be detached")
         self.other.detached = True
@@ -79,11 +81,10 @@ class Sleep(Operation):
     duration_ns: int
 
     def begin(self, thread: Thread, now: int) -> None:
-        if self.duration_ns < 0:
-            raise KernelError(f"a thread cannot sleep for {self.duration_ns} ns")
+        until = now + whole(self.duration_ns, "Sleep: duration_ns") * PS_PER_NS
         thread.compute(0, thread.resume)
         thread.block()
-        thread.dispatcher.driver.notify(thread, now + self.duration_ns * PS_PER_NS)
+        thread.dispatcher.driver.notify(thread, until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,13 @@ class Operation:
         raise AssertionError(f"{type(self).__name__} does not say how it begins")
 
 
+def whole(value: int, what: str) -> int:
+    """`value`, which a program gave for `what`, if it is an integer of at least 0; else KernelError."""
+    if type(value) is not int or value < 0:
+        raise KernelError(f"{what} is an integer of at least 0, not {value!r:.40}")
+    return value
+
+
 class ThreadState(Enum):
     RUNNABLE = "runnable"
     BLOCKED = "blocked"
@@ -105,20 +112,32 @@ class Thread:
         """Run the program up to its next operation, handing it the result of the last one."""
         try:
             operation = self.code.send(value)
+        except StopIteration as stop:
+            self._end(stop.value, now)
+            return
+        except KernelError as error:
+            self.fault(str(error), now)
+            return
+        except ProgramInterrupted as error:
+            self.fault(f"{place_in(error, self._source)}: interrupted in a computation that asks for nothing", now)
+            return
+        except Exception as error:  # a fault of the program, not of the kernel: the kernel goes on
+            self.fault(f"{place_in(error, self._source)}: {type(error).__name__}: {error}", now)
+            return
+        try:
             if not isinstance(operation, Operation):
                 raise KernelError(f"yields {operation!r}, which is no operation")
             operation.begin(self, now)
-        except StopIteration as stop:
-            self.state, self.result = ThreadState.EXITED, stop.value
-            for joined in self.joiners:
-                joined(now)
-            self.dispatcher.thread_left(self, now)
         except KernelError as error:
             self.fault(str(error), now)
-        except ProgramInterrupted as error:
-            self.fault(f"{place_in(error, self._source)}: interrupted in a computation that asks for nothing", now)
-        except Exception as error:  # a fault of the program, not of the kernel: the kernel goes on
-            self.fault(f"{place_in(error, self._source)}: {type(error).__name__}: {error}", now)
+        except Exception as error:  # it was yielded with something that is not what it takes
+            self.fault(f"{type(operation).__name__}: {type(error).__name__}: {error}", now)
+
+    def _end(self, result: object, now: int) -> None:
+        self.state, self.result = ThreadState.EXITED, result
+        for joined in self.joiners:
+            joined(now)
+        self.dispatcher.thread_left(self, now)
 
     def fault(self, what: str, now: int) -> None:
         """The thread did what it must not: it goes no further, and its domain traps."""

@@ -17,6 +17,7 @@ from kernel.programming import (
     Broadcast,
     Code,
     Compute,
+    Detach,
     Environment,
     Fork,
     Join,
@@ -24,6 +25,7 @@ from kernel.programming import (
     Post,
     Signal,
     Sleep,
+    Spend,
     Unlock,
     WaitBarrier,
     WaitCondition,
@@ -246,7 +248,25 @@ def test_nobody_passes_a_barrier_before_all_have_arrived(
             lambda e: iter_of(Fork(iter_of)),  # type: ignore[arg-type]
             "Fork takes a generator, such as worker(environment), not iter_of (function)",
         ),
-        (lambda e: iter_of(Sleep(-1)), "a thread cannot sleep for -1 ns"),
+        (lambda e: iter_of(Sleep(-1)), "Sleep: duration_ns is an integer of at least 0, not -1"),
+        (lambda e: iter_of(Sleep("x")), "Sleep: duration_ns is an integer of at least 0, not 'x'"),  # type: ignore[arg-type]
+        (lambda e: iter_of(Compute(-5)), "Compute: cycles is an integer of at least 0, not -5"),
+        (lambda e: iter_of(Compute(0.5)), "Compute: cycles is an integer of at least 0, not 0.5"),  # type: ignore[arg-type]
+        (lambda e: iter_of(Compute("a")), "Compute: cycles is an integer of at least 0, not 'a'"),  # type: ignore[arg-type]
+        (lambda e: iter_of(Spend(1.5)), "Spend: duration_ps is an integer of at least 0, not 1.5"),  # type: ignore[arg-type]
+        (lambda e: iter_of(Post(e.semaphore("s", -3))), "semaphore: value is an integer of at least 0, not -3"),
+        (lambda e: iter_of(WaitBarrier(e.barrier("b", 0))), "a barrier is for one thread at least"),
+        (lambda e: iter_of(Lock(None)), "takes a mutex or spinlock of the environment's, not None"),  # type: ignore[arg-type]
+        (lambda e: iter_of(WaitSemaphore(3)), "takes a semaphore of the environment's, not 3"),  # type: ignore[arg-type]
+        (
+            lambda e: iter_of(Detach(None)),  # type: ignore[arg-type]
+            "Detach takes a thread, as Fork results in, not None (NoneType)",
+        ),
+        (
+            lambda e: iter_of(WaitBarrier(None)),  # type: ignore[arg-type]
+            "WaitBarrier: AttributeError: 'NoneType' object has no attribute 'wait'",
+        ),
+        (lambda e: None, "the program yields nothing; a program yields what it asks for"),  # type: ignore[arg-type,return-value]
         (lambda e: iter_of("nothing"), "yields 'nothing', which is no operation"),
     ],
 )
