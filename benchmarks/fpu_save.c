@@ -3,7 +3,8 @@
  *
  *     gcc -O2 -mfxsr -o /tmp/fpu_save benchmarks/fpu_save.c && /tmp/fpu_save
  *
- * Medians of 20,001 readings, each fenced, less the median of empty ones.
+ * Medians of 20,001 readings, each fenced, less the median of empty ones. On the machine that the costs are of, the counter
+ * moves in steps of 26.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -37,7 +37,7 @@ default_cost(activation, 2000, cycles, "Barrelfish notification study, 2010: upc
 default_cost(poll, 2000, cycles, "Barrelfish waitset: cycles polled before a thread gives up").
 default_cost(trap, 800, cycles,
              "Barrelfish notification study, 2010: raw system call; a trap enters and leaves the kernel likewise").
-default_cost(fpu_save, 26, cycles, "measured: FXSAVE64, AMD EPYC at 2.6 GHz, benchmarks/fpu_save.c").
+default_cost(fpu_save, 52, cycles, "measured: FXSAVE64, AMD EPYC at 2.6 GHz, benchmarks/fpu_save.c").
 default_cost(fpu_restore, 104, cycles, "measured: FXRSTOR64, AMD EPYC at 2.6 GHz, benchmarks/fpu_save.c").
 default_cost(inference, 18, ns, "measured: 1,000,000 inferences take 16-20 ms in SWI-Prolog 9.0.4").
 
