@@ -31,6 +31,7 @@ default_cost(tsc_read, 25, cycles, "dissertation 3.5.4").
 default_cost(timeslice, 80, ms, "dissertation 3.6.3, and Barrelfish's default").
 default_cost(barrier_spin, 50, us, "dissertation 3.3.3: enough for 16 threads to pass a barrier").
 default_cost(cache_line, 64, bytes, "dissertation 2.6.3: the x86 systems").
+default_cost(lmp_payload, 10, words, "Barrelfish: LMP on x86-64, message length in registers").
 default_cost(system_call, 2000, cycles, "Barrelfish notification study, 2010: invocation of a capability").
 default_cost(interrupt, 1000, cycles, "Barrelfish notification study, 2010: take and acknowledge, 500-1000").
 default_cost(activation, 2000, cycles, "Barrelfish notification study, 2010: upcall of a dispatcher").
