@@ -336,7 +336,7 @@ fact(cache_share, [a:core, b:core, level:level], none, [a_priori],
      "two cores share a cache of that level").
 fact(fpu_switching, [mode:oneof([lazy, eager])], 0, [a_priori],
      "when floating-point registers are saved: when another thread wants them (lazy, if nothing is said), or always").
-fact(cost, [name:atom, value:number, unit:oneof([ns, us, ms, s, cycles, bytes]), source:text], [name], [a_priori],
+fact(cost, [name:atom, value:number, unit:oneof([ns, us, ms, s, cycles, bytes, words]), source:text], [name], [a_priori],
      "what a mechanism costs on this machine, and who says so").
 fact(parallelapp, [name:atom, max_threads:count, more_cores_better:flag, synchronisation_intensive:flag],
      [name], [a_priori],
