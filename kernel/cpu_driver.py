@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kernel.capabilities.shootdown import Tlb
 from kernel.clock import PS_PER_MS, LocalClock
 from kernel.dispatch_state import Event
 from kernel.errors import KernelError
@@ -46,6 +47,8 @@ class CpuDriver:
 
     monitor: Endpoint
     """Where the core's monitor takes local messages."""
+    tlb: Tlb
+    """What the core has cached of the loaded address space's page tables."""
 
     def __init__(
         self, core: Core, hardware: Hardware, timeline: Timeline, clock: LocalClock,
@@ -60,7 +63,7 @@ class CpuDriver:
         self.context_switches = 0
         self.current: Dispatcher | None = None
         self.dispatchers: dict[int, Dispatcher] = {}  # by task id
-        self._timeline = timeline
+        self.timeline = timeline
         self._log = log
         self._settled = timeline.now
         self._owed: list[list[object]] = []  # [kind, ps] of kernel work to be done before user code goes on
@@ -155,7 +158,7 @@ class CpuDriver:
                 thread.dispatcher.driver.interrupt(now)  # where it is now: it may have been moved
                 thread.unblock(now)
 
-        self._timeline.at(when, Priority.MESSAGE, self.core.number, arrive)
+        self.timeline.at(when, Priority.MESSAGE, self.core.number, arrive)
 
     def interrupt(self, now: int) -> None:
         """Take an interrupt: what runs here is held up for what it costs. A core that is off line takes none."""
@@ -280,10 +283,10 @@ class CpuDriver:
         if wanted == self._wake_at and self._wake is not None:
             return
         if self._wake is not None:
-            self._timeline.cancel(self._wake)
+            self.timeline.cancel(self._wake)
             self._wake = None
         if wanted is not None:
-            self._wake = self._timeline.at(wanted, Priority.TIMER, self.core.number, self._on_wake)
+            self._wake = self.timeline.at(wanted, Priority.TIMER, self.core.number, self._on_wake)
             self._wake_at = wanted
 
     @property
@@ -294,7 +297,7 @@ class CpuDriver:
     @property
     def now(self) -> int:
         """Simulated time, ps."""
-        return self._timeline.now
+        return self.timeline.now
 
     def timeslice_end(self) -> int | None:
         """When the scheduler decides anew, if nothing happens before; None: never."""
@@ -342,7 +345,7 @@ class CpuDriver:
 
     def _enter(self) -> int:
         """Something changes what the scheduler knows: settle, and dispatch when the instant is over."""
-        now = self._timeline.now
+        now = self.timeline.now
         self.settle(now)
         self._dispatch_soon(now)
         return now
@@ -350,7 +353,7 @@ class CpuDriver:
     def _dispatch_soon(self, now: int) -> None:
         if self._dispatch_at is None:
             self._dispatch_at = max(now, self._held_until)
-            self._timeline.at(self._dispatch_at, Priority.DISPATCH, self.core.number, self._dispatch)
+            self.timeline.at(self._dispatch_at, Priority.DISPATCH, self.core.number, self._dispatch)
 
     def _dispatch(self, now: int) -> None:
         self._dispatch_at = None
@@ -371,6 +374,7 @@ class CpuDriver:
                     self._wake_up()
                 self.current = chosen
                 self.context_switches += 1
+                self.tlb.load(chosen.page_table)
                 if chosen is self._message_for:
                     chosen.enter(now, Event.LMP)
                 else:

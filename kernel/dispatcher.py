@@ -62,6 +62,7 @@ class Dispatcher:
         self.save_areas: list[Thread | None] = [None] * len(SaveArea)  # whose registers are in each
         self.handlers: dict[str, Handler] = {}  # by entry point
         self.deallocations = 0  # how often the core was taken away (the page of `kernel.activation` shows it)
+        self.page_table = 0  # where the root page table of its address space is, 0 for the system's own
         self.dispatched_ps = 0  # when its timeslice began
         self.run_queue: deque[Thread] = deque()
         self.threads: list[Thread] = []

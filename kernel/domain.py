@@ -48,6 +48,7 @@ class Domain:
         self.memory: dict[str, object] = {}  # what its program keeps in its address space
         self.starts: dict[int, Callable[[Environment], Code]] = {}  # of dispatchers that do not start the program
         self.pages: set[int] = set()  # mapped in the address space that its dispatchers share
+        self.left: set[int] = set()  # cores it was on before, where its memory and capabilities may still be
         self._ended = ended
         self._threads = 0  # started and not ended
 
@@ -62,6 +63,11 @@ class Domain:
         return tuple(dict.fromkeys(assignment.core for assignment in self.placement.assignments))
 
     @property
+    def known_on(self) -> tuple[int, ...]:
+        """The cores whose monitors may know anything of it."""
+        return tuple(dict.fromkeys((*self.cores, *sorted(self.left))))
+
+    @property
     def alive(self) -> bool:
         return self.state in (DomainState.STARTING, DomainState.RUNNING)
 
@@ -73,6 +79,7 @@ class Domain:
     def placed(self, assignment: Assignment) -> None:
         """A dispatcher has another place or other parameters; or there is one more, numbered next."""
         assignments = list(self.placement.assignments)
+        self.left.update(before.core for before in assignments[assignment.dispatcher : assignment.dispatcher + 1])
         assignments[assignment.dispatcher : assignment.dispatcher + 1] = [assignment]
         self.placement = replace(self.placement, assignments=tuple(assignments), changed=())
 

@@ -3,8 +3,11 @@
 The SKB says which dispatchers of the core go where (rules/vacating.pl). Then the monitors carry it out, by messages:
 the core's own takes each dispatcher off its CPU driver and hands it to the monitor of its new core; when the last
 has arrived, the core is told to halt, answers, and halts. Nothing reaches it then but the interrupt that starts
-it; messages to its monitor stay in their channels. A core that starts puts its timer in step with the others'
+it. A core that starts puts its timer in step with the others'
 by the TSC, as all do at boot (`kernel.clock_sync`), before it answers.
+
+The monitor of a core that is off line is parked, as Barrelfish parks kernels: the coordinator, the monitor of the
+SKB's core, answers for it what others still ask, above all about the capabilities that its core has.
 
 A dispatcher moves as it is: its threads, what they are in the middle of (the same number of cycles, on a core
 of another speed), its barriers. What its program took from its environment, such as the number of its core, is
@@ -18,6 +21,7 @@ from dataclasses import dataclass
 from kernel.clock_sync import ResetTimer
 from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain
+from kernel.messaging.binding import Binding, End
 from kernel.monitor import Handling, Monitor
 from kernel.program import Invoke
 from kernel.timeline import Priority
@@ -53,6 +57,7 @@ class AdoptDispatcher:
     dispatcher: Dispatcher
     move: MoveDispatcher
     core: int
+    channels: tuple[End, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,14 @@ class HaltCore:
     """To the core's monitor, when nobody else is left there."""
 
     coordinator: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForParkedMonitor:
+    """To the monitor that keeps the state of that of `core`, which is off line: a message for it."""
+
+    core: int
+    message: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +107,16 @@ class CoreChanged:
 class HotPlug:
     """The module of one monitor that stops and starts cores."""
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, monitor: Monitor, binding: Binding) -> None:
         self._monitor = monitor
+        self._binding = binding
         self._moving: dict[int, int] = {}  # at the coordinator, by core: dispatchers under way
         monitor.handlers[TakeCoreOffline] = self._take_offline
         monitor.handlers[MoveDispatcher] = self._move
         monitor.handlers[AdoptDispatcher] = self._adopt
         monitor.handlers[DispatcherMoved] = self._moved
         monitor.handlers[HaltCore] = self._halt
+        monitor.handlers[ForParkedMonitor] = self._for_parked
         monitor.handlers[BringCoreOnline] = self._bring_online
         monitor.handlers[CoreStarted] = self._started
         monitor.handlers[CoreChanged] = self._changed
@@ -119,7 +134,10 @@ class HotPlug:
         if dispatcher is None:  # its domain has ended since
             yield from self._monitor.send(message.coordinator, DispatcherMoved(self._monitor.core))
         else:
-            yield from self._monitor.send(message.to, AdoptDispatcher(dispatcher, message, self._monitor.core))
+            channels = tuple(self._binding.release(dispatcher))
+            yield from self._monitor.send(
+                message.to, AdoptDispatcher(dispatcher, message, self._monitor.core, channels)
+            )
 
     def _take_off(self, message: MoveDispatcher) -> Dispatcher | None:
         dispatcher = message.domain.dispatchers.get(message.index)
@@ -142,6 +160,7 @@ class HotPlug:
         if message.move.domain.alive:
             dispatcher.move_to(self._monitor.driver)
             self._monitor.planner.adopt(dispatcher, message.move.phases)
+            self._binding.adopt(message.channels)
         else:
             dispatcher.end()
 
@@ -156,7 +175,15 @@ class HotPlug:
 
     def _halt(self, message: HaltCore) -> Handling:
         yield from self._monitor.send(message.coordinator, CoreChanged(self._monitor.core, online=False))
-        yield Invoke(lambda _: self._monitor.driver.stop())
+        yield Invoke(lambda now: self._stop(message.coordinator, now))
+
+    def _stop(self, keeper: int, now: int) -> None:
+        endpoint = self._monitor.kernel.monitors[keeper].endpoint
+        self._monitor.endpoint.park(endpoint, lambda what: ForParkedMonitor(self._monitor.core, what), now)
+        self._monitor.driver.stop()
+
+    def _for_parked(self, message: ForParkedMonitor) -> Handling:
+        yield from self._monitor.kernel.monitors[message.core].handle(message.message)
 
     # -- on line -----------------------------------------------------------------------------------
 
@@ -165,8 +192,9 @@ class HotPlug:
         yield from self._monitor.send(message.core, CoreStarted(self._monitor.core))
 
     def _start(self, core: int, now: int) -> None:
-        """Send the interrupt that starts a core."""
+        """Send the interrupt that starts a core; its monitor has its messages to itself again."""
         kernel = self._monitor.kernel
+        kernel.monitors[core].endpoint.unpark()
         driver = kernel.monitors[core].driver
         arrives = now + kernel.hardware.message_ps(self._monitor.core, core)
         kernel.timeline.at(arrives, Priority.MESSAGE, core, driver.start)

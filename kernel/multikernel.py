@@ -12,6 +12,8 @@ import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
 
+from kernel.capabilities.booting import boot_capabilities
+from kernel.capabilities.cspace import CSpaceEntry
 from kernel.clock import PS_PER_MS, LocalClock
 from kernel.clock_sync import ClockSynchronisation, StartSynchronisation
 from kernel.cpu_driver import Account, CpuDriver
@@ -20,6 +22,8 @@ from kernel.domain import Domain, DomainState
 from kernel.errors import KernelError
 from kernel.hardware import Hardware
 from kernel.hotplug import BringCoreOnline, HotPlug, MoveDispatcher, TakeCoreOffline
+from kernel.messaging.binding import Binding
+from kernel.messaging.status import ChannelStatus, ServiceStatus, channel_status, service_status
 from kernel.monitor import KillDomain, Monitor, SpawnDomain
 from kernel.planner import ChangePhase, Planner
 from kernel.program import Program
@@ -58,6 +62,7 @@ class Multikernel:
         self.timers_in_step: bool | None = None
         self._domains: dict[int, Domain] = {}
         self._task_ids = itertools.count(1)
+        self._channel_numbers = itertools.count(1)
         self._answers: dict[int, list[str]] = {}
         self._trapped: list[Domain] = []  # since somebody last asked
         self._core_changes: dict[int, bool] = {}  # cores that have answered, and whether they are on line
@@ -73,10 +78,16 @@ class Multikernel:
         }
         self.monitors = {number: Monitor(self, driver) for number, driver in self.drivers.items()}
         self.planners = {number: Planner(monitor) for number, monitor in self.monitors.items()}
+        self._bindings: dict[int, Binding] = {}
         for monitor in self.monitors.values():
+            binding = self._bindings[monitor.core] = Binding(monitor)
             ClockSynchronisation(monitor)
-            HotPlug(monitor)
+            HotPlug(monitor, binding)
             Spanning(monitor, min(self.drivers), self._span)
+        self.capabilities = boot_capabilities(self)
+        for number, monitor in self.monitors.items():
+            monitor.capabilities = self.capabilities[number]
+            monitor.driver.tlb = self.capabilities[number].capabilities.tlb
         self.first_core = min(self.drivers)
         self.knowledge = KnowledgeService(
             kb, self.records, self.hardware, self.timeline, self.monitors[self.first_core]
@@ -255,6 +266,30 @@ class Multikernel:
             driver.settle(self.now)
         return [core_status(driver) for driver in self.drivers.values()]
 
+    def capability_spaces(self, domain: Domain) -> dict[int, list[CSpaceEntry]]:
+        """What each dispatcher of a domain, by its number, holds capabilities to."""
+        spaces: dict[int, list[CSpaceEntry]] = {}
+        for service in self.capabilities.values():
+            for number, index in service.spaces:
+                if number == domain.id:
+                    spaces[index] = service.print_cspace(number, index)
+        return dict(sorted(spaces.items()))
+
+    def channels(self, domain: Domain | None = None) -> list[ChannelStatus]:
+        """The ends of all channels between domains, or those of one domain, by number."""
+        ends = (end for binding in self._bindings.values() for end in binding.ends.values())
+        found = [channel_status(end) for end in ends if domain is None or end.dispatcher.domain is domain]
+        return sorted(found, key=lambda each: each.number)
+
+    def services(self) -> list[ServiceStatus]:
+        """The services that can be bound to, by reference."""
+        names = self.knowledge.names
+        return [
+            service_status(service, names.get(service.iref, ""), binding)
+            for binding in self._bindings.values()
+            for service in binding.services.values()
+        ]
+
     def take_trapped(self) -> list[Domain]:
         """The domains that have trapped since this was last asked."""
         trapped, self._trapped = self._trapped, []
@@ -268,6 +303,9 @@ class Multikernel:
 
     def next_task_id(self) -> int:
         return next(self._task_ids)
+
+    def next_channel_number(self) -> int:
+        return next(self._channel_numbers)
 
     def phase_entered(self, domain: Domain, phase: int) -> None:
         """Every planner of the domain has taken the phase."""
@@ -351,7 +389,7 @@ class Multikernel:
             raise KernelError(f"the {domain.name} of the system itself failed: {domain.fault}")
         if domain.state is DomainState.TRAPPED:
             self._trapped.append(domain)
-        for core in domain.cores:
+        for core in domain.known_on:
             self.timeline.at(self.now, Priority.MESSAGE, core, self._remover(core, domain))
         self._forget(domain)
 
@@ -363,7 +401,7 @@ class Multikernel:
         if domain.state is DomainState.STARTING:
             domain.state = DomainState.KILLED
         if domain.state in (DomainState.KILLED, DomainState.STARTING):
-            for core in domain.cores:
+            for core in domain.known_on:
                 self.monitors[core].remove(domain)
             self._forget(domain)
 

@@ -25,6 +25,7 @@ from kernel.synchronisation import Condition, Mutex, Semaphore, Spinlock
 from kernel.threads import ENDLESS, Code, Operation, Thread, whole
 
 if TYPE_CHECKING:
+    from kernel.capabilities.calls import CapabilityCalls
     from kernel.dispatcher import Dispatcher
     from kernel.messaging.endpoint import Endpoint, Link
     from kernel.services.knowledge import Client
@@ -140,6 +141,7 @@ class Environment:
     memory: dict[str, object] = field(default_factory=dict)
     domain: int = 0
     connect: Callable[[], Client] | None = None
+    capability_calls: Callable[[], CapabilityCalls] | None = None
 
     def activation(self, rank: int) -> activation.Activation | None:
         """What the read-only page of that dispatcher of the domain says now; None before it is created."""
@@ -204,6 +206,12 @@ class Environment:
         if self.connect is None:
             raise KernelError("this program has no connection to the SKB")
         return self.connect()
+
+    def capabilities(self) -> CapabilityCalls:
+        """What a thread calls to use the capabilities of its dispatcher: `yield from calls.retype(...)`."""
+        if self.capability_calls is None:
+            raise KernelError("this program has no capabilities")
+        return self.capability_calls()
 
     def cycles(self, cost: str) -> int:
         """A cost fact in cycles of this core."""

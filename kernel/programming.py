@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from kernel.dispatching import Install, MapPage, Raise, Touch, Yield, YieldTo, self_paging
 from kernel.errors import KernelError
+from kernel.messaging.binding import Service, bind, close, export
+from kernel.messaging.channel import Arrival, Channel, Closed, Fragment, Opened
+from kernel.messaging.drivers import Terms
 from kernel.messaging.endpoint import Endpoint
+from kernel.messaging.errors import MessageError
 from kernel.planner import change_phase
 from kernel.program import (
     Compute,
@@ -21,7 +25,7 @@ from kernel.program import (
     WaitBarrier,
     program,
 )
-from kernel.services.knowledge import Client, Connection, Request
+from kernel.services.knowledge import Client
 from kernel.spanning import Spanned, span
 from kernel.synchronisation import (
     Atomic,
@@ -37,9 +41,9 @@ from kernel.thread_operations import Detach, Fork, Join, Migrate, Sleep, YieldTh
 from kernel.threads import Code, Operation, Thread
 
 __all__ = [
-    "Atomic", "Broadcast", "Client", "Code", "Compute", "Connection", "Detach", "Endpoint", "Environment", "Fork",
-    "Install", "Join", "KernelError", "Lock", "Loop", "MapPage", "Migrate", "Operation", "Post", "Raise", "Receive",
-    "Request", "Send", "Signal", "Sleep", "Spanned", "Spend", "Thread", "Touch", "Unlock", "WaitBarrier",
-    "WaitCondition", "WaitSemaphore", "Yield", "YieldThread", "YieldTo", "change_phase", "program", "self_paging",
-    "span",
+    "Arrival", "Atomic", "Broadcast", "Channel", "Client", "Closed", "Code", "Compute", "Detach", "Endpoint",
+    "Environment", "Fork", "Fragment", "Install", "Join", "KernelError", "Lock", "Loop", "MapPage", "MessageError",
+    "Migrate", "Opened", "Operation", "Post", "Raise", "Receive", "Send", "Service", "Signal", "Sleep", "Spanned",
+    "Spend", "Terms", "Thread", "Touch", "Unlock", "WaitBarrier", "WaitCondition", "WaitSemaphore", "Yield",
+    "YieldThread", "YieldTo", "bind", "change_phase", "close", "export", "program", "self_paging", "span",
 ]  # fmt: skip

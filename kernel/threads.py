@@ -108,10 +108,10 @@ class Thread:
         self.detached = False  # nobody will join it
         self.joiners: list[Callable[[int], None]] = []  # called when it ends
 
-    def resume(self, now: int, value: object = None) -> None:
-        """Run the program up to its next operation, handing it the result of the last one."""
+    def resume(self, now: int, value: object = None, error: KernelError | None = None) -> None:
+        """Run the program up to its next operation, handing it the result of the last one, or the error it met."""
         try:
-            operation = self.code.send(value)
+            operation = self.code.send(value) if error is None else self.code.throw(error)
         except StopIteration as stop:
             self._end(stop.value, now)
             return

@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any
 
+from kernel.capabilities.buddy import LEAST_BITS
 from kernel.capabilities.capability import Object, Rights
 from kernel.capabilities.cspace import Address
 from kernel.capabilities.database import Slot
@@ -21,11 +22,14 @@ from kernel.capabilities.invocations import Invocations
 from kernel.capabilities.messages import Request
 from kernel.capabilities.operations import Retype
 from kernel.capabilities.serving import CapabilityService, UseCapabilities
+from kernel.capabilities.types import CNODE_BYTES, ObjectType
 from kernel.messaging.endpoint import Endpoint, Link
 from kernel.program import Invoke, Receive, Send
 from kernel.threads import Operation
 
 Call = Generator[Operation, Any, None]
+
+CNODE_BITS = CNODE_BYTES.bit_length() - 1
 
 _THROUGH_MONITOR = (ErrorCode.RETRY_THROUGH_MONITOR, ErrorCode.DELETE_LAST_OWNED, ErrorCode.REMOTE_CAP_RETRY)
 
@@ -36,7 +40,10 @@ class CapabilityCalls:
     `to_monitor` is a local link to the monitor of the thread's core; answers come to `endpoint`, by `reply`.
     """
 
-    def __init__(self, space: Invocations, to_monitor: Link, endpoint: Endpoint, reply: Link) -> None:
+    def __init__(
+        self, domain: int, space: Invocations, to_monitor: Link, endpoint: Endpoint, reply: Link
+    ) -> None:
+        self._domain = domain
         self.space = space
         self._to_monitor = to_monitor
         self._endpoint = endpoint
@@ -57,6 +64,7 @@ class CapabilityCalls:
     def delete(self, address: Address) -> Call:
         """Goes through the monitor from the start: what was in a CNode may need other cores."""
         yield from self._ask(lambda: self.space.delete_through_monitor(0, address))
+        self.space.free(address)
 
     def revoke(self, address: Address) -> Call:
         """Goes through the monitor from the start: what was in a CNode may need other cores."""
@@ -65,6 +73,27 @@ class CapabilityCalls:
     def send_to(self, address: Address, core: int, destination: Slot) -> Call:
         """Copy to a slot that a receiver on another core has kept free."""
         yield from self._ask(lambda: self.space.send_to(0, address, core, destination))
+
+    def allocate(self, bits: int, destination: Address) -> Call:
+        """RAM of 2^bits bytes of the machine's memory servers, its capability at an empty address."""
+        if bits < LEAST_BITS:
+            raise CapabilityError(
+                ErrorCode.MEMORY_TOO_SMALL, f"2^{bits} bytes of RAM; a memory server gives at least 2^{LEAST_BITS}"
+            )
+        slot = yield from self._tried(lambda: self.space.space.destination(destination)[0])
+        yield from self._through_monitor(lambda service, done: service.allocate(self._domain, bits, slot, done))
+
+    def slot(self) -> Generator[Operation, Any, Address]:
+        """An empty slot that nobody else is given (Barrelfish's slot allocator); `space.free` takes it back."""
+        while (address := self.space.reserve()) is None:
+            ram, cnode = yield from self._tried(self.space.growth)
+            yield from self.allocate(CNODE_BITS, ram)
+            yield from self.retype(ram, Retype(ObjectType.L2_CNODE), cnode)
+        return address
+
+    def transfer(self, address: Address, destination: Slot) -> Call:
+        """Copy to a slot that a receiver on this core has kept free."""
+        yield from self._call(lambda: self.space.transfer(address, destination))
 
     def map(
         self, vnode: Address, entry: int, source: Address, mapping: Address, rights: Rights,

@@ -267,8 +267,11 @@ class CoreCapabilities:
 
     # -- dispatchers -------------------------------------------------------------------------------
 
-    def new_space(self, ram: Slot, done: Callable[[Invocations], None]) -> None:
-        """Make a dispatcher's objects of a block of 2^SPACE_BITS bytes, in a capability space of its own."""
+    def new_space(self, ram: Slot, done: Callable[[Invocations], None], own_page_table: bool = True) -> None:
+        """Make a dispatcher's objects of a block of 2^SPACE_BITS bytes, in a capability space of its own.
+
+        A dispatcher of a domain that has others gets a copy of their root page table, not one of its own.
+        """
         base = self.database.slots[ram].object.base
         root, l2 = base, base + CNODE_BYTES
         table, dispatcher, rest = (l2 + CNODE_BYTES + each * PAGE_BYTES for each in range(3))
@@ -277,7 +280,7 @@ class CoreCapabilities:
             (Retype(kinds.L1_CNODE, root - base, CNODE_BYTES), Slot(dispatcher, 0)),
             (Retype(kinds.L2_CNODE, l2 - base), Slot(root, 0)),
             (Retype(kinds.DISPATCHER, dispatcher - base), Slot(l2, TASK_DISPATCHER)),
-            (Retype(kinds.VNODE_PML4, table - base), Slot(l2, TASK_PAGE_TABLE)),
+            *([(Retype(kinds.VNODE_PML4, table - base), Slot(l2, TASK_PAGE_TABLE))] if own_page_table else []),
             (Retype(kinds.RAM, rest - base, (1 << SPACE_BITS) - (rest - base)), Slot(l2, TASK_RAM)),
         ]
 

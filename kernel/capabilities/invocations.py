@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from kernel.capabilities import operations
 from kernel.capabilities.capability import Object, Rights
-from kernel.capabilities.cspace import Address, CSpace
+from kernel.capabilities.cspace import L2_BITS, Address, CSpace, slots_of
 from kernel.capabilities.database import Slot
 from kernel.capabilities.errors import CapabilityError, ErrorCode
 from kernel.capabilities.messages import CopyTo, DeleteSlot, RetypeSlot, RevokeSlot
 from kernel.capabilities.operations import Aftermath, Retype
-from kernel.capabilities.types import ObjectType
+from kernel.capabilities.types import L2_SLOTS, ObjectType
 from kernel.capabilities.virtual_memory import PageTables
+
+GROWTHS = 7
+"""So many L2 CNodes the library adds to a space when it needs slots; the RAM of each has a slot of the task CNode."""
 
 
 class Invocations:
@@ -24,6 +27,47 @@ class Invocations:
         self.space = space
         self.database = space.database
         self.page_tables = page_tables
+        self._reserved: set[Address] = set()  # empty slots that the program's library has given out
+
+    # -- which slots are free, as the program's library keeps account --------------------------------
+
+    def cnodes(self) -> list[int]:
+        """The L1 slots of the L2 CNodes to give slots out of: the task CNode, and those added after it."""
+        root = self.database.slots[self.space.root].object.base
+        found = {slot.entry for slot in self.database.contents(root)}
+        return [entry for entry in range(slots_of(self.database.slots[self.space.root])) if entry in found]
+
+    def reserve(self) -> Address | None:
+        """An empty slot that nobody else is given; from the last of a CNode down, as programs name the first."""
+        for l1 in self.cnodes():
+            for entry in range(L2_SLOTS - 1, -1, -1):
+                address = Address(l1 << L2_BITS | entry)
+                if (l1 == 0 and entry >= L2_SLOTS - GROWTHS) or address in self._reserved:
+                    continue
+                if self.database.get(self.space.slot(address)) is None:
+                    self._reserved.add(address)
+                    return address
+        return None
+
+    def reserve_for_receiving(self) -> Address:
+        """An empty slot for a capability that comes in a message; LMP_SLOT_OCCUPIED where there is none."""
+        address = self.reserve()
+        if address is None:
+            raise CapabilityError(ErrorCode.LMP_SLOT_OCCUPIED, "the receiver has no empty slot left")
+        return address
+
+    def free(self, address: Address) -> None:
+        """The slot is empty again, or never was filled."""
+        self._reserved.discard(address)
+
+    def growth(self) -> tuple[Address, Address]:
+        """Where the RAM of one more L2 CNode goes, and the CNode itself; NO_SLOT when there have been enough."""
+        number = len(self.cnodes())
+        if number > GROWTHS:
+            raise CapabilityError(ErrorCode.NO_SLOT, f"all {number * L2_SLOTS} slots are taken; delete some")
+        return Address(L2_SLOTS - number), Address(number << L2_BITS, 1)
+
+    # -- system calls ------------------------------------------------------------------------------
 
     def copy(self, source: Address, destination: Address, to: Address | None = None) -> None:
         """Copy the capability at `source` into the empty slot `destination`."""

@@ -15,8 +15,10 @@ from kernel.capabilities.capability import Object
 from kernel.capabilities.core import SPACE_BITS, CoreCapabilities, InterMonitor
 from kernel.capabilities.cspace import CSpaceEntry, print_cspace
 from kernel.capabilities.database import Slot
+from kernel.capabilities.errors import ErrorCode
 from kernel.capabilities.invocations import Invocations
 from kernel.capabilities.memory_server import Homes, partition
+from kernel.capabilities.messages import CopyTo
 from kernel.capabilities.shootdown import Tree
 from kernel.capabilities.virtual_memory import Invalidation
 from kernel.messaging.endpoint import Endpoint, Link
@@ -62,7 +64,7 @@ class CapabilityService:
     def __init__(self, monitor: MonitorOfCore, capabilities: CoreCapabilities, to_itself: Link) -> None:
         self.capabilities = capabilities
         self.spaces: dict[tuple[int, int], Invocations] = {}  # of the core's dispatchers, by domain and index
-        self._blocks: dict[tuple[int, int], Object] = {}  # the RAM that each is made of
+        self._blocks: dict[int, list[Object]] = {}  # the RAM that each domain has here
         self._monitor = monitor
         self._to_itself = to_itself
         self._retrying = False
@@ -99,15 +101,17 @@ class CapabilityService:
 
     # -- dispatchers -------------------------------------------------------------------------------
 
-    def make_dispatcher(self, domain: int, index: int, done: Callable[[Invocations | None], None]) -> None:
+    def make_dispatcher(
+        self, domain: int, index: int, done: Callable[[Invocations | None], None], own_page_table: bool = True
+    ) -> None:
         """Make the objects of a dispatcher of this core of new RAM; `done` gets None if no core has any left."""
 
         def taken(slot: Slot | None) -> None:
             if slot is None:
                 done(None)
                 return
-            self._blocks[domain, index] = self.capabilities.database.slots[slot].object
-            self.capabilities.new_space(slot, made)
+            self._hold(domain, slot)
+            self.capabilities.new_space(slot, made, own_page_table)
 
         def made(space: Invocations) -> None:
             self.spaces[domain, index] = space
@@ -115,11 +119,32 @@ class CapabilityService:
 
         self.capabilities.allocate(SPACE_BITS, taken)
 
+    def _hold(self, domain: int, slot: Slot) -> None:
+        self._blocks.setdefault(domain, []).append(self.capabilities.database.slots[slot].object)
+
+    def allocate(self, domain: int, bits: int, destination: Slot, done: Callable[[ErrorCode], None]) -> None:
+        """New RAM of 2^bits bytes for a dispatcher of this core, its capability to be in an empty slot."""
+
+        def taken(slot: Slot | None) -> None:
+            if slot is None:
+                done(ErrorCode.MEMORY_NOT_FOUND)
+                return
+            self._hold(domain, slot)
+            core = self.capabilities.core
+            self.capabilities.submit(lambda client: CopyTo(client, slot, core, destination), done)
+
+        self.capabilities.allocate(bits, taken)
+
+    def holds(self, domain: int) -> bool:
+        """Whether a domain has anything of this core's memory servers."""
+        return domain in self._blocks
+
     def end_domain(self, domain: int) -> None:
-        """Take back what the domain's dispatchers of this core were made of, and so all that came of it anywhere."""
-        for key in [key for key in self._blocks if key[0] == domain]:
-            self.spaces.pop(key, None)
-            self.capabilities.give_back(self._blocks.pop(key))
+        """Take back all RAM that the domain was given on this core, and so all that came of it anywhere."""
+        for key in [key for key in self.spaces if key[0] == domain]:
+            del self.spaces[key]
+        for block in self._blocks.pop(domain, ()):
+            self.capabilities.give_back(block)
 
     def print_cspace(self, domain: int, index: int) -> list[CSpaceEntry]:
         """The capabilities of a dispatcher, as the shell shows them; none if it is not here."""

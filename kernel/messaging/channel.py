@@ -8,8 +8,8 @@ torn down together: what was sent before still arrives, then `Closed`; to send a
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from kernel.capabilities.cspace import Address
 from kernel.messaging.endpoint import Endpoint, Link
@@ -17,6 +17,10 @@ from kernel.messaging.errors import MessageError, MessageErrorCode
 from kernel.messaging.transport import Transport
 from kernel.program import Receive, Send
 from kernel.threads import Operation
+
+if TYPE_CHECKING:
+    from kernel.capabilities.calls import CapabilityCalls
+    from kernel.dispatcher import Dispatcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +58,20 @@ class Arrival:
 class Channel:
     """One end of a channel. `number` is its own, the other end has the next one."""
 
-    def __init__(self, number: int, transport: Transport, endpoint: Endpoint) -> None:
+    def __init__(
+        self, number: int, transport: Transport, endpoint: Endpoint, dispatcher: Dispatcher | None = None
+    ) -> None:
         self.number = number
         self.transport = transport
         self.endpoint = endpoint
+        self.dispatcher = dispatcher
+        self.calls: CapabilityCalls | None = None
+        """By which this end sends and receives capabilities; a bound channel has them."""
         self.link: Link
         self.peer: Channel
         self.closed = ""
-        """Why it is closed; empty while it is open."""
+        """Why nothing can be sent any more; empty while it is open."""
+        self._ended = False  # and everything that was sent before has been received
 
     def send(self, fragment: Fragment) -> Generator[Operation, Any, None]:
         """Part of a program: send one message. MessageError where it is too long, or the other end is no more."""
@@ -71,20 +81,42 @@ class Channel:
                 f"{len(fragment.payload)} bytes in a message of {self.transport.name}, which carries "
                 f"{self.transport.payload_bytes} bytes",
             )
-        self._check_open()
+        if self.closed:
+            raise self._no_peer()
+        if fragment.capability is not None:
+            fragment = replace(fragment, capability=(yield from self._transfer(fragment.capability)))
         yield Send(self.link, Arrival(self.peer, fragment))
 
+    def _transfer(self, capability: Address) -> Generator[Operation, Any, Address]:
+        """Copy a capability to a slot that the other end keeps free for what it receives: the address there.
+
+        The CPU driver does it where both are on its core, else the monitors (Barrelfish's `cap_send_request`).
+        """
+        there = self.peer.calls
+        if self.calls is None or there is None or self.peer.dispatcher is None:
+            raise MessageError(MessageErrorCode.INVALID_STATE, f"channel {self.number} takes no capabilities")
+        address = there.space.reserve_for_receiving()
+        slot = there.space.space.slot(address)
+        if self.transport.takes_capabilities:
+            yield from self.calls.transfer(capability, slot)
+        else:
+            yield from self.calls.send_to(capability, self.peer.dispatcher.core, slot)
+        return address
+
     def receive(self) -> Generator[Operation, Any, Fragment]:
-        """Part of a program: the next message, on a channel with an endpoint of its own. MessageError if closed."""
-        self._check_open()
+        """Part of a program: the next message, on a channel with an endpoint of its own.
+
+        MessageError when the other end is no more, and all that it has sent was received.
+        """
+        if self._ended:
+            raise self._no_peer()
         arrival = yield Receive(self.endpoint)
         assert isinstance(arrival, Arrival) and arrival.channel is self
         if isinstance(arrival.what, Closed):
-            self.closed = arrival.what.why
-            self._check_open()
+            self.closed, self._ended = arrival.what.why, True
+            raise self._no_peer()
         assert isinstance(arrival.what, Fragment)
         return arrival.what
 
-    def _check_open(self) -> None:
-        if self.closed:
-            raise MessageError(MessageErrorCode.NO_PEER, f"channel {self.number}: {self.closed}")
+    def _no_peer(self) -> MessageError:
+        return MessageError(MessageErrorCode.INVALID_STATE, f"channel {self.number}: {self.closed}")

@@ -13,8 +13,8 @@ from kernel.errors import KernelError
 class MessageErrorCode(StrEnum):
     """Why a message, or a channel, could not be had."""
 
-    NO_PEER = "FLOUNDER_ERR_INVALID_STATE"
-    """The channel was torn down, or its other end has died."""
+    INVALID_STATE = "FLOUNDER_ERR_INVALID_STATE"
+    """The channel is in no state for that: it was torn down, or its other end has died."""
     BUSY = "FLOUNDER_ERR_TX_BUSY"
     MESSAGE_SIZE = "FLOUNDER_ERR_TX_MSG_SIZE"
     EMPTY_MESSAGE = "FLOUNDER_ERR_RX_EMPTY_MSG"

@@ -7,8 +7,10 @@ enters it at its LMP entry point, in the sender's time. The one-way cost, progra
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kernel.hardware import Hardware
-from kernel.messaging.endpoint import Endpoint
+from kernel.messaging.endpoint import Endpoint, Waiting
 from kernel.threads import Thread
 
 
@@ -17,18 +19,35 @@ class LmpLink:
 
     def __init__(self, hardware: Hardware, core: int, endpoint: Endpoint) -> None:
         self._cost_ps = hardware.cost_ps("lmp", core)
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self.sent = 0
 
     def send(self, thread: Thread, message: object, now: int) -> None:
         self.sent += 1
         driver = thread.dispatcher.driver
+        _call(thread, now, self._cost_ps, lambda later: self.endpoint.deliver(message, 0, later, local=driver))
 
-        def delivered(later: int) -> None:
-            receiver = self._endpoint.deliver(message, 0, later, local=driver)
-            if receiver is not None:
-                driver.local_message(thread.dispatcher, receiver)
-            thread.resume(later)
 
-        driver.system_call(now, self._cost_ps)
-        thread.compute(0, delivered)
+class WakingLink:
+    """Local messages of a monitor to whoever blocks, for it to poll again: what is sent is the `Waiting`."""
+
+    def __init__(self, hardware: Hardware, core: int) -> None:
+        self._cost_ps = hardware.cost_ps("lmp", core)
+
+    def send(self, thread: Thread, message: object, now: int) -> None:
+        waiting: Waiting = message  # type: ignore[assignment]
+        _call(thread, now, self._cost_ps, waiting.wake)
+
+
+def _call(thread: Thread, now: int, cost_ps: int, deliver: Callable[[int], Thread | None]) -> None:
+    """The system call: it takes `cost_ps`, then what was delivered to a thread that waited is where it goes on."""
+    driver = thread.dispatcher.driver
+
+    def delivered(later: int) -> None:
+        receiver = deliver(later)
+        if receiver is not None:
+            driver.local_message(thread.dispatcher, receiver)
+        thread.resume(later)
+
+    driver.system_call(now, cost_ps)
+    thread.compute(0, delivered)

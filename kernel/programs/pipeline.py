@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernel.programming import Code, Compute, Connection, Endpoint, Environment, Receive, Send, program
+from kernel.programming import Channel, Code, Compute, Environment, Fragment, bind, export, program
 from kernel.programs.arguments import numbers
 
 
@@ -13,17 +13,21 @@ from kernel.programs.arguments import numbers
 def pipeline(environment: Environment) -> Code:
     items, cycles = numbers(environment.arguments, 1000, 100_000, names="[ITEMS [CYCLES]]")
     rank, last = environment.rank, environment.size - 1
-    client = environment.client()
-    endpoint = Endpoint(environment.hardware.cost_ps("poll", environment.core))
-    if rank > 0:
-        yield from client.export(f"pipeline.{environment.domain}.{rank}", endpoint)
-    after: Connection | None = None
+    service = (yield from export(environment, _name(environment, rank))) if rank > 0 else None
+    after: Channel | None = None
     if rank < last:
-        after = yield from client.connect(f"pipeline.{environment.domain}.{rank + 1}")
+        after = yield from bind(environment, _name(environment, rank + 1))
+    if service is not None:
+        yield from service.receive()  # the stage before has a channel
     for number in range(items):
-        item = (yield Receive(endpoint)) if rank > 0 else number
+        item = Fragment(number, b"") if service is None else (yield from service.receive()).what
         yield Compute(cycles)
         if after is None:
             environment.count()
         else:
-            yield Send(after.link, item)
+            assert isinstance(item, Fragment)
+            yield from after.send(item)
+
+
+def _name(environment: Environment, rank: int) -> str:
+    return f"pipeline.{environment.domain}.{rank}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kernel.programming import Code, Compute, Connection, Endpoint, Environment, Receive, Request, Send, program
+from kernel.programming import Channel, Code, Compute, Environment, Fragment, bind, export, program
 from kernel.programs.arguments import numbers
 
 
@@ -15,25 +15,25 @@ def pixels(environment: Environment) -> Code:
     if environment.rank:
         yield from _draw(environment, frames, cycles)
         return
-    client = environment.client()
-    artists: list[Connection] = []
+    artists: list[Channel] = []
     for rank in range(1, environment.size):
-        artists.append((yield from client.connect(_name(environment, rank))))
+        artists.append((yield from bind(environment, _name(environment, rank))))
     for frame in range(frames):
         for artist in artists:
-            yield Send(artist.link, Request(frame, artist.back))
+            yield from artist.send(Fragment(frame, b""))
         for artist in artists:
-            yield Receive(artist.endpoint)
+            yield from artist.receive()
         environment.count()
 
 
 def _draw(environment: Environment, frames: int, cycles: int) -> Code:
-    endpoint = Endpoint(environment.hardware.cost_ps("poll", environment.core))
-    yield from environment.client().export(_name(environment, environment.rank), endpoint)
+    service = yield from export(environment, _name(environment, environment.rank))
+    yield from service.receive()  # the channel
     for _ in range(frames):
-        request = yield Receive(endpoint)
+        frame = yield from service.receive()
         yield Compute(cycles)
-        yield Send(request.reply, request.message)
+        assert isinstance(frame.what, Fragment)
+        yield from frame.channel.send(frame.what)
 
 
 def _name(environment: Environment, rank: int) -> str:

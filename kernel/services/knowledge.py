@@ -9,7 +9,6 @@ A program asks through a `Client`, whose methods are parts of programs (`yield f
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from kernel.errors import KernelError
 from kernel.hardware import Hardware
 from kernel.messaging.endpoint import Endpoint, Link
+from kernel.messaging.errors import MessageError, MessageErrorCode
 from kernel.messaging.lmp import LmpLink
 from kernel.messaging.ump import channel
 from kernel.monitor import Monitor
@@ -29,6 +29,9 @@ from skb.records import Blocked, Notice, Record, Records
 
 SKB = -1
 """The domain number of the SKB, under which it waits for records; a user's domains count from 1."""
+
+SERVICE = "service."
+"""What the records of services are named by; the service's own name follows."""
 
 _ANSWERS = 1000
 """Answers that a reply carries at most."""
@@ -59,13 +62,13 @@ class Answers:
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
-    """`domain` offers a service under a name; the answer is `Found`, or `Refused` where the name is taken."""
+class Register:
+    """`domain` has a service of that name; the answer is `Found`, or `Refused` where the name is taken."""
 
     name: str
+    iref: int
     domain: int
     core: int
-    endpoint: Endpoint
     reply: Link
 
 
@@ -81,18 +84,16 @@ class Lookup:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A service's reference, and where its requests go."""
+    """A service's reference."""
 
     iref: int
-    core: int
-    endpoint: Endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Why a request was not carried out."""
 
-    reason: str
+    error: KernelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,6 @@ class KnowledgeService:
         self.endpoint = Endpoint(hardware.cost_ps("poll", self.core))
         self.records = records
         self.records.listen(SKB, self._notice)
-        self._irefs = itertools.count(1)
-        self._services: dict[int, tuple[int, Found]] = {}  # by reference: whose it is, and where it is found
         self._waiting: dict[int, Lookup] = {}  # by ticket
 
     def main(self) -> Code:
@@ -143,8 +142,8 @@ class KnowledgeService:
         match message:
             case Query(goal, reply):
                 return reply, self._ask(goal)
-            case Export(name, domain, core, endpoint, reply):
-                return reply, self._export(name, domain, core, endpoint)
+            case Register():
+                return message.reply, self._register(message)
             case Lookup():
                 return self._look_up(message)
             case _Registered(notice):
@@ -159,19 +158,26 @@ class KnowledgeService:
             return Answers((), error=str(error))
         return Answers(tuple(reply.answers), reply.more)
 
-    def _export(self, name: str, domain: int, core: int, endpoint: Endpoint) -> Found | Refused:
-        iref = next(self._irefs)
+    def _register(self, message: Register) -> Found | Refused:
+        record = f"{_record_name(message.name)} {{ iref: {message.iref}, core: {message.core} }}"
         try:
-            self.records.set(f"{_record_name(name)} {{ iref: {iref}, core: {core} }}", owner=domain, only="new")
+            self.records.set(record, owner=message.domain, only="new")
         except SkbError as error:
-            return Refused(f"{name} cannot be exported: {error}")
-        found = Found(iref, core, endpoint)
-        self._services[iref] = domain, found
+            return Refused(KernelError(f"{message.name} cannot be exported: {error}"))
+        return Found(message.iref)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The names of services by their reference."""
+        found = {}
+        for name in self.records.names(f"r'{SERVICE}.*' {{}}"):
+            iref = self.records.get(name).attributes.get("iref")
+            if isinstance(iref, int):
+                found[iref] = name.removeprefix(SERVICE)
         return found
 
     def owner_died(self, domain: int) -> None:
-        """A domain is no more: nobody finds its services, and it waits for none."""
-        self._services = {iref: each for iref, each in self._services.items() if each[0] != domain}
+        """A domain is no more: it waits for no name."""
         for ticket in [ticket for ticket, lookup in self._waiting.items() if lookup.domain == domain]:
             del self._waiting[ticket]
             self.records.remove(ticket, owner=SKB)
@@ -181,38 +187,37 @@ class KnowledgeService:
         try:
             found = self.records.wait_for(query, owner=SKB) if lookup.waits else self.records.get(query)
         except SkbError:
-            return lookup.reply, Refused(f"no service {lookup.name}")
+            return lookup.reply, _unknown(lookup.name)
         if isinstance(found, Blocked):
             self._waiting[found.watch] = lookup
             return None, None
         return lookup.reply, self._found(found, lookup.name)
 
     def _found(self, record: Record | None, name: str) -> Found | Refused:
-        known = None if record is None else self._services.get(int(record.attributes.get("iref", 0)))
-        return Refused(f"no service {name}") if known is None else known[1]
+        iref = None if record is None else record.attributes.get("iref")
+        return Found(iref) if isinstance(iref, int) else _unknown(name)
 
     def _notice(self, notice: Notice) -> None:
         """A record that was waited for was set: the SKB sends itself a message, to answer from its own thread."""
         if notice.watch in self._waiting:
             self.endpoint.deliver(_Registered(notice), 0, self._timeline.now)
 
-    def bind(self, core: int, endpoint: Endpoint, to: Found) -> tuple[Link, Link]:
-        """A channel from an endpoint on `core` to a service: the link to it, and its link back."""
-        if core == to.core:
-            return LmpLink(self._hardware, core, to.endpoint), LmpLink(self._hardware, core, endpoint)
-        # Queueing: a service never waits for a client that does not take its answers.
-        return channel(self._timeline, self._hardware, (core, endpoint), (to.core, to.endpoint), queueing=True)
+    def links(self, core: int, endpoint: Endpoint) -> tuple[Link, Link]:
+        """A channel from an endpoint on `core`, which needs no binding: everybody knows where the SKB is."""
+        if core == self.core:
+            return LmpLink(self._hardware, core, self.endpoint), LmpLink(self._hardware, core, endpoint)
+        # Queueing: the SKB never waits for a client that does not take its answers.
+        return channel(self._timeline, self._hardware, (core, endpoint), (self.core, self.endpoint), queueing=True)
 
 
 class Client:
-    """A thread's connection to the SKB and, by it, to services; each method is a part of a program."""
+    """A thread's connection to the SKB and its name service; each method is a part of a program."""
 
     def __init__(self, service: KnowledgeService, domain: int, core: int) -> None:
-        self._service = service
         self._domain = domain
         self._core = core
         self._endpoint = Endpoint(service.endpoint.poll_ps)
-        self._to, self._back = service.bind(core, self._endpoint, Found(0, service.core, service.endpoint))
+        self._to, self._back = service.links(core, self._endpoint)
 
     def ask(self, goal: str) -> Generator[Operation, Any, Answers]:
         """The answers to a question; KernelError where it is refused."""
@@ -221,53 +226,40 @@ class Client:
             raise KernelError(answers.error)
         return answers
 
-    def export(self, name: str, endpoint: Endpoint) -> Generator[Operation, Any, int]:
-        """Offer a service under a name, its requests arriving at `endpoint`; its reference."""
-        found = yield from self._call(Export(name, self._domain, self._core, endpoint, self._back))
-        return _accepted(found).iref
+    def register(self, name: str, iref: int) -> Generator[Operation, Any, None]:
+        """Have a service found under a name; KernelError where it is taken."""
+        _accepted((yield from self._call(Register(_checked(name), iref, self._domain, self._core, self._back))))
 
-    def connect(self, name: str, waits: bool = True) -> Generator[Operation, Any, Connection]:
-        """A connection to the service of that name: when there is one, or KernelError if that is not waited for."""
-        found = _accepted((yield from self._call(Lookup(name, waits, self._domain, self._back))))
-        endpoint = Endpoint(self._endpoint.poll_ps)
-        return Connection(*self._service.bind(self._core, endpoint, found), endpoint)
+    def look_up(self, name: str, waits: bool = True) -> Generator[Operation, Any, int]:
+        """The reference of the service of that name: when there is one, or MessageError if that is not waited for."""
+        found = _accepted((yield from self._call(Lookup(_checked(name), waits, self._domain, self._back))))
+        return found.iref
 
     def _call(self, request: object) -> Generator[Operation, Any, Any]:
         yield Send(self._to, request)
         return (yield Receive(self._endpoint))
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a service receives: `message`, and the link by which it answers."""
-
-    message: object
-    reply: Link
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """A channel to a service."""
-
-    link: Link
-    back: Link
-    endpoint: Endpoint
-
-    def call(self, message: object) -> Generator[Operation, Any, Any]:
-        """Send a request, and wait for its answer."""
-        yield Send(self.link, Request(message, self.back))
-        return (yield Receive(self.endpoint))
+def _checked(name: str) -> str:
+    """The name, if it can be part of a record's: an identifier of the record language."""
+    if not name or not all(char.isalnum() or char in "._" for char in name):
+        raise MessageError(
+            MessageErrorCode.INVALID_NAME, f"'{name}' is no name for a service; letters, digits, . and _"
+        )
+    return name
 
 
 def _record_name(name: str) -> str:
-    """The record under which a service is found: an identifier of the record language."""
-    if not name or not all(char.isalnum() or char in "._" for char in name):
-        raise KernelError(f"'{name}' is no name for a service; letters, digits, . and _")
-    return f"service.{name}"
+    """The record under which a service is found."""
+    return f"{SERVICE}{_checked(name)}"
+
+
+def _unknown(name: str) -> Refused:
+    return Refused(MessageError(MessageErrorCode.UNKNOWN_NAME, f"no service {name}"))
 
 
 def _accepted(answer: object) -> Found:
     if isinstance(answer, Refused):
-        raise KernelError(answer.reason)
+        raise answer.error
     assert isinstance(answer, Found)
     return answer

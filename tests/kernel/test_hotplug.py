@@ -240,7 +240,7 @@ def test_messages_take_the_way_to_where_their_receiver_is_now(kernel: Multikerne
         return got[-1] - sent[len(got) - 1]
 
     hardware = kernel.hardware
-    assert latency() == hardware.message_ps(one, other) + hardware.line_ps(one, other)
+    assert latency() == hardware.message_ps(one, other)
     for each in (2, 3):  # the rest of the package
         if each not in (one, other):
             kernel.take_offline(each)
@@ -248,7 +248,7 @@ def test_messages_take_the_way_to_where_their_receiver_is_now(kernel: Multikerne
     moved = domain.dispatchers[1].core
     kernel.run(10 * PS_PER_MS)
     assert hardware.message_ps(one, moved) != hardware.message_ps(one, other)
-    assert latency() == hardware.message_ps(one, moved) + hardware.line_ps(one, moved)
+    assert latency() == hardware.message_ps(one, moved)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

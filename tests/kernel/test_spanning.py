@@ -12,10 +12,10 @@ from kernel.clock import PS_PER_MS, PS_PER_S
 from kernel.dispatching import Install, MapPage, Touch
 from kernel.domain import Domain, DomainState
 from kernel.errors import KernelError
+from kernel.messaging.binding import bind, export
 from kernel.messaging.endpoint import Endpoint
 from kernel.multikernel import Multikernel
 from kernel.program import PROGRAMS, Compute, Environment, Loop, Program, Receive, Spend
-from kernel.services.knowledge import Client
 from kernel.spanning import Spanned, span
 from kernel.threads import Code
 from skb.knowledge import KnowledgeBase
@@ -249,15 +249,14 @@ def test_the_services_of_a_dead_domain_and_what_it_waits_for_are_gone(
     kernel: Multikernel, register: Callable[..., str], ends: str
 ) -> None:
     def main(environment: Environment) -> Code:
-        client = Client(kernel.knowledge, environment.dispatchers[environment.rank].domain.id, environment.core)
         if environment.rank == 0:
-            yield from client.export("here", Endpoint(0))
+            yield from export(environment, "here")
             yield Spend(500 * PS_PER_MS)
             if ends == "trapped":
                 yield Touch((1,))
             yield Loop(1000)
         else:
-            yield from client.connect("nowhere")
+            yield from bind(environment, "nowhere")
 
     before = footprint(kernel)
     domain = kernel.spawn(register(main), 2)
@@ -297,7 +296,12 @@ def footprint(kernel: Multikernel) -> dict[str, object]:
             )
         ],
         "records": (kernel.records.names("_"), kernel.records.watches()),
-        "services": (dict(kernel.knowledge._services), dict(kernel.knowledge._waiting)),
+        "services": (kernel.services(), kernel.channels(), dict(kernel.knowledge._waiting)),
+        "memory": [service.capabilities.memory.free_bytes for service in kernel.capabilities.values()],
+        "capabilities": [
+            (len(service.capabilities.database.slots), list(service.spaces), dict(service._blocks))
+            for service in kernel.capabilities.values()
+        ],
         "planners": [(sorted(planner._phases), sorted(planner._changes)) for planner in kernel.planners.values()],
-        "monitors": [(monitor._up, monitor._spawning) for monitor in kernel.monitors.values()],
+        "monitors": [(monitor._up, monitor._spawning, monitor._first) for monitor in kernel.monitors.values()],
     }

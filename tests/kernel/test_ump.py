@@ -40,6 +40,8 @@ def exchange(
             yield Compute(work[rank])
             if number < yours:
                 received[rank].append((yield Receive(ends[rank])))
+        while queueing:  # what is queued is written when an acknowledgement is received
+            yield Receive(ends[rank])
 
     PROGRAMS["talk"] = Program("talk", "", "", talk)
     try:

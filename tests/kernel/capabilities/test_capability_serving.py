@@ -166,7 +166,7 @@ def calls_of(kernel: Multikernel, core: int, space: Invocations) -> CapabilityCa
     hardware = kernel.hardware
     endpoint = Endpoint(hardware.cost_ps("poll", core))
     to_monitor = LmpLink(hardware, core, kernel.monitors[core].endpoint)
-    return CapabilityCalls(space, to_monitor, endpoint, LmpLink(hardware, core, endpoint))
+    return CapabilityCalls(1, space, to_monitor, endpoint, LmpLink(hardware, core, endpoint))
 
 
 def test_a_program_shares_a_frame_unmaps_it_and_takes_it_back(

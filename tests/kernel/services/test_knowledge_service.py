@@ -1,4 +1,4 @@
-"""Programs that ask the SKB by messages, and find each other by name."""
+"""Programs that ask the SKB by messages."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from kernel.errors import KernelError
-from kernel.messaging.endpoint import Endpoint
 from kernel.multikernel import Multikernel
-from kernel.program import PROGRAMS, Environment, Program, Receive, Send
-from kernel.services.knowledge import Client, Request
+from kernel.program import PROGRAMS, Environment, Program
+from kernel.services.knowledge import Client
 from kernel.threads import Code
 from skb.knowledge import KnowledgeBase
 
@@ -73,65 +71,3 @@ def test_a_question_that_is_refused_is_a_trap_with_its_reason(
     domain = run(kernel, monkeypatch, 4, main)
     assert "may not be called" in domain.fault
     assert domain.state.value == "trapped"
-
-
-def doubling(kernel: Multikernel) -> Callable[[Environment], Code]:
-    """A service that answers twice what it is sent."""
-
-    def main(environment: Environment) -> Code:
-        endpoint = Endpoint(kernel.hardware.cost_ps("poll", environment.core))
-        yield from Client(kernel.knowledge, 1, environment.core).export("doubling", endpoint)
-        while True:
-            request: Request = yield Receive(endpoint)
-            yield Send(request.reply, 2 * request.message)  # type: ignore[operator]
-
-    return main
-
-
-def test_a_service_is_found_by_its_name(kernel: Multikernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard = []
-
-    def main(environment: Environment) -> Code:
-        connection = yield from Client(kernel.knowledge, 2, environment.core).connect("doubling")
-        for number in range(5):
-            heard.append((yield from connection.call(number)))
-
-    run(kernel, monkeypatch, 8, doubling(kernel))
-    assert kernel.records.names("r'service.*' {}") == ("service.doubling",)
-    run(kernel, monkeypatch, 9, main)
-    assert heard == [0, 2, 4, 6, 8]
-
-
-def test_whoever_comes_first_waits_for_the_service(kernel: Multikernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard = []
-
-    def main(environment: Environment) -> Code:
-        connection = yield from Client(kernel.knowledge, 1, environment.core).connect("doubling")
-        heard.append((yield from connection.call(21)))
-
-    run(kernel, monkeypatch, 9, main)
-    assert heard == []
-    run(kernel, monkeypatch, 8, doubling(kernel))
-    assert heard == [42]
-
-
-def test_a_service_is_gone_with_its_domain(kernel: Multikernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused = []
-
-    def main(environment: Environment) -> Code:
-        try:
-            yield from Client(kernel.knowledge, 2, environment.core).connect("doubling", waits=False)
-        except KernelError as error:
-            refused.append(str(error))
-
-    served = run(kernel, monkeypatch, 8, doubling(kernel))
-    kernel.kill(served.id)
-    assert kernel.records.names("r'service.*' {}") == ()
-    run(kernel, monkeypatch, 9, main)
-    assert refused == ["no service doubling"]
-
-
-def test_a_name_is_given_once(kernel: Multikernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(kernel, monkeypatch, 8, doubling(kernel))
-    domain = run(kernel, monkeypatch, 9, doubling(kernel))
-    assert "doubling cannot be exported" in domain.fault
