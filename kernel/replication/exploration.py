@@ -222,19 +222,26 @@ class Exploration:
                     answers[index] = (*answers[index], isinstance(output, Deliver))
 
     def _stop(self, world: World, core: int) -> World:
-        running = world.running - {core}
-        return self._tell(world._replace(running=running, stops=world.stops - 1), running, Stopped(core))
+        channels = dict(world.channels)
+        for other in range(len(world.nodes)):  # one that has stopped is told when it starts
+            if other != core:
+                channels[MACHINE, other] = (*channels.get((MACHINE, other), ()), Stopped(core))
+        return world._replace(
+            running=world.running - {core}, stops=world.stops - 1, channels=tuple(sorted(channels.items()))
+        )
 
     def _start(self, world: World, core: int) -> World:
-        """It is told of itself when it has been told of the others: so it asks those that run."""
-        changed = self._tell(world._replace(starts=world.starts - 1), world.running, Started(core))
-        return self._tell(changed, (core,), Started(core))._replace(running=world.running | {core})
-
-    def _tell(self, world: World, cores: Sequence[int] | frozenset[int], what: Hashable) -> World:
+        """First of all it is told of the others, then of itself; the others learn of it in their time."""
         channels = dict(world.channels)
-        for core in sorted(cores):
-            channels[MACHINE, core] = (*channels.get((MACHINE, core), ()), what)
-        return world._replace(channels=tuple(sorted(channels.items())))
+        changed = world._replace(starts=world.starts - 1, running=world.running | {core})
+        for what in (*channels.get((MACHINE, core), ()), Started(core)):
+            told = tuple(sorted({**dict(changed.channels), (MACHINE, core): (what,)}.items()))
+            changed = self._carried_out(changed._replace(channels=told), Event("message", core, what))
+        channels = dict(changed.channels)
+        for other in range(len(world.nodes)):
+            if other != core:
+                channels[MACHINE, other] = (*channels.get((MACHINE, other), ()), Started(core))
+        return changed._replace(channels=tuple(sorted(channels.items())))
 
     # -- what must hold ----------------------------------------------------------------------------
 
