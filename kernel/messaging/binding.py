@@ -29,7 +29,7 @@ from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain
 from kernel.errors import KernelError
 from kernel.messaging.channel import Arrival, Channel, Closed, Opened
-from kernel.messaging.drivers import AS_THE_DRIVER_HAS_IT, DRIVERS, Terms, driver_for
+from kernel.messaging.drivers import AS_THE_DRIVER_HAS_IT, DRIVERS, Side, Terms, driver_for
 from kernel.messaging.endpoint import Endpoint, Link
 from kernel.messaging.errors import MessageError, MessageErrorCode
 from kernel.messaging.lmp import LmpLink
@@ -278,9 +278,8 @@ class Binding:
         channel.closed = message.why
         yield from self._tell(channel.endpoint, Arrival(channel, Closed(message.why)))
         # Nobody will make room for those that wait to send.
-        close = getattr(channel.link, "close", None)
-        if close is not None:
-            close(MessageError(MessageErrorCode.INVALID_STATE, f"channel {channel.number}: {message.why}"))
+        error = MessageError(MessageErrorCode.INVALID_STATE, f"channel {channel.number}: {message.why}")
+        channel.link.close(error, self._monitor.kernel.now)
 
     def domain_ended(self, domain: Domain) -> TearDown | None:
         """What the monitor is to be told, if the domain has channels or services here."""
@@ -373,10 +372,11 @@ class Service:
         takes: Slot | None = None
         try:
             driver = driver_for(own.driver.hardware, own.core, request.dispatcher.core, request.terms)
-            ends = self._connect(request, own, driver, numbers)
+            if driver == "lmp":
+                takes = slot((yield from self._calls.slot()))
+            ends = self._connect(request, own, driver, numbers, takes)
             if driver == "lmp":
                 made = yield from _local_endpoint(self._calls)
-                takes = slot((yield from self._calls.slot()))
             else:
                 made = self._frames.pop() if self._frames else (yield from _frame(self._calls))
         except KernelError as error:  # what the client has asked for cannot be had
@@ -388,7 +388,7 @@ class Service:
         return channel
 
     def _connect(
-        self, request: BindChannel, own: Dispatcher, driver: str, numbers: tuple[int, int]
+        self, request: BindChannel, own: Dispatcher, driver: str, numbers: tuple[int, int], takes: Slot | None
     ) -> tuple[End, End]:
         """Both ends of the channel: the service's and the client's."""
         hardware = own.driver.hardware
@@ -400,7 +400,8 @@ class Service:
         here.peer, there.peer = there, here
         here.calls, there.calls = self._calls, request.calls
         there.link, here.link = make.connect(
-            own.driver, (client.core, request.endpoint), (own.core, self.endpoint), request.terms
+            own.driver, Side(client.core, request.endpoint, request.calls, request.slot),
+            Side(own.core, self.endpoint, self._calls, takes), request.terms,
         )
         return (
             End(here, own, self.iref, driver, request.terms), End(there, client, self.iref, driver, request.terms)

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kernel.capabilities.cspace import Address
-from kernel.messaging.endpoint import Endpoint, Link
+from kernel.messaging.endpoint import ChannelLink, Endpoint
 from kernel.messaging.errors import MessageError, MessageErrorCode
+from kernel.messaging.lmp import LmpLink, SendLocal
 from kernel.messaging.transport import Transport
 from kernel.program import Receive, Send
 from kernel.threads import Operation
@@ -67,7 +68,7 @@ class Channel:
         self.dispatcher = dispatcher
         self.calls: CapabilityCalls | None = None
         """By which this end sends and receives capabilities; a bound channel has them."""
-        self.link: Link
+        self.link: ChannelLink
         self.peer: Channel
         self.closed = ""
         """Why nothing can be sent any more; empty while it is open."""
@@ -85,7 +86,26 @@ class Channel:
             raise self._no_peer()
         if fragment.capability is not None:
             fragment = replace(fragment, capability=(yield from self._transfer(fragment.capability)))
-        yield Send(self.link, Arrival(self.peer, fragment))
+        yield self._sending(fragment)
+
+    def call(self, fragment: Fragment) -> Generator[Operation, Any, Fragment]:
+        """Part of a program: send a message and receive the answer to it.
+
+        A local one is synchronous: it does without the receiver's buffer, and the receiver runs in this program's
+        time. It is refused (TARGET_DISABLED) where the receiver does not wait for messages.
+        """
+        if isinstance(self.link, LmpLink) and not self.closed:
+            yield SendLocal(self.link, Arrival(self.peer, fragment), 0, synchronous=True)
+        else:
+            yield from self.send(fragment)
+        return (yield from self.receive())
+
+    def _sending(self, fragment: Fragment) -> Operation:
+        arrival = Arrival(self.peer, fragment)
+        if isinstance(self.link, LmpLink):
+            words = 1 + -(-len(fragment.payload) // self.transport.word_bytes)
+            return SendLocal(self.link, arrival, words)
+        return Send(self.link, arrival)
 
     def _transfer(self, capability: Address) -> Generator[Operation, Any, Address]:
         """Copy a capability to a slot that the other end keeps free for what it receives: the address there.

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kernel.capabilities.calls import CapabilityCalls
+from kernel.capabilities.database import Slot
+from kernel.capabilities.errors import CapabilityError, ErrorCode
 from kernel.cpu_driver import CpuDriver
 from kernel.hardware import Hardware
 from kernel.messaging import transport, ump
-from kernel.messaging.endpoint import Endpoint, Link
+from kernel.messaging.endpoint import ChannelLink, Endpoint
 from kernel.messaging.errors import MessageError, MessageErrorCode
 from kernel.messaging.lmp import LmpLink
 from kernel.messaging.transport import Transport
@@ -29,8 +32,20 @@ class Terms:
 
 AS_THE_DRIVER_HAS_IT = Terms()
 
-Side = tuple[int, Endpoint]
-"""A core, and where it receives."""
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a channel to be: its core, where it receives, and its slot for the capability to the other side."""
+
+    core: int
+    endpoint: Endpoint
+    calls: CapabilityCalls
+    slot: Slot | None
+
+    def authority(self) -> None:
+        """Raises CapabilityError where the capability is not there any more."""
+        database = self.calls.space.database
+        if self.slot is None or database.get(self.slot) is None:
+            raise CapabilityError(ErrorCode.CAP_NOT_FOUND, "the capability to the other end's endpoint is gone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +54,24 @@ class InterconnectDriver:
 
     fits: Callable[[Hardware, int, int], bool]
     transport: Callable[[Hardware], Transport]
-    connect: Callable[[CpuDriver, Side, Side, Terms], tuple[Link, Link]]
+    connect: Callable[[CpuDriver, Side, Side, Terms], tuple[ChannelLink, ChannelLink]]
 
 
-def _lmp(driver: CpuDriver, client: Side, service: Side, terms: Terms) -> tuple[Link, Link]:
+def _lmp(driver: CpuDriver, client: Side, service: Side, terms: Terms) -> tuple[ChannelLink, ChannelLink]:
+    """Both wait for room."""
     hardware = driver.hardware
-    return LmpLink(hardware, service[0], service[1]), LmpLink(hardware, client[0], client[1])
+    words = round(hardware.cost("lmp_buffer").value)
+    return (
+        LmpLink(hardware, service.core, service.endpoint, words, client.authority),
+        LmpLink(hardware, client.core, client.endpoint, words, service.authority),
+    )
 
 
-def _ump(driver: CpuDriver, client: Side, service: Side, terms: Terms) -> tuple[Link, Link]:
+def _ump(driver: CpuDriver, client: Side, service: Side, terms: Terms) -> tuple[ChannelLink, ChannelLink]:
     """Of the two the client waits for room; a service queues, lest it wait for a client that takes no answers."""
     there, back = ump.channel(
-        driver.timeline, driver.hardware, client, service, slots=terms.slots, prefetch=terms.prefetch
+        driver.timeline, driver.hardware, (client.core, client.endpoint), (service.core, service.endpoint),
+        slots=terms.slots, prefetch=terms.prefetch,
     )
     back.queueing = True
     return there, back

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from kernel.errors import KernelError
 from kernel.threads import Thread, ThreadState
 
 if TYPE_CHECKING:
@@ -24,6 +25,21 @@ class Link(Protocol):
 
     def send(self, thread: Thread, message: object, now: int) -> None:
         """Take `message`; the thread goes on (`thread.resume`) when sending is done."""
+
+
+class ChannelLink(Link, Protocol):
+    """A link of a channel between domains."""
+
+    @property
+    def sent(self) -> int:
+        """Messages so far."""
+
+    @property
+    def blocked(self) -> list[Thread]:
+        """The threads that wait for room."""
+
+    def close(self, error: KernelError, now: int) -> None:
+        """Nobody reads here any more: those that wait for room meet the error."""
 
 
 NOTHING = object()

@@ -15,6 +15,8 @@ class MessageErrorCode(StrEnum):
 
     INVALID_STATE = "FLOUNDER_ERR_INVALID_STATE"
     """The channel is in no state for that: it was torn down, or its other end has died."""
+    TARGET_DISABLED = "SYS_ERR_LMP_TARGET_DISABLED"
+    """A synchronous message found its receiver not ready."""
     BUSY = "FLOUNDER_ERR_TX_BUSY"
     MESSAGE_SIZE = "FLOUNDER_ERR_TX_MSG_SIZE"
     EMPTY_MESSAGE = "FLOUNDER_ERR_RX_EMPTY_MSG"

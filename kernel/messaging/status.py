@@ -10,7 +10,10 @@ from kernel.messaging.ump import UmpLink
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """One end of a channel. `unread` is what was sent from here and is not acknowledged, where that is counted."""
+    """One end of a channel; `unacknowledged` of the ring's `slots`, where it has one, were not read, as far as is known.
+
+    `waiting` threads and queued messages have found no room.
+    """
 
     number: int
     domain: int
@@ -48,10 +51,10 @@ def channel_status(end: End) -> ChannelStatus:
     return ChannelStatus(
         channel.number, end.dispatcher.domain.id, end.dispatcher.domain.name, end.dispatcher.core,
         channel.peer.number, peer.domain.name, peer.core, end.driver, end.service,
-        getattr(link, "sent", 0),
+        link.sent,
         None if ring is None else ring.written - ring.acknowledged,
         None if ring is None else ring.slots,
-        len(link.blocked) + link.queued if isinstance(link, UmpLink) else 0,
+        len(link.blocked) + (link.queued if isinstance(link, UmpLink) else 0),
     )
 
 

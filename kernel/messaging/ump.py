@@ -189,13 +189,12 @@ class UmpLink:
 
         thread.compute(self.back._look_ps(), look)
 
-    def close(self, error: KernelError) -> None:
+    def close(self, error: KernelError, now: int) -> None:
         """Nobody reads here any more: those that wait for room meet the error, and what was queued is forgotten."""
         waiting, self._blocked = self._blocked, deque()
         self._queue.clear()
         for thread, _ in waiting:
             if thread.state is not ThreadState.EXITED:
-                now = self._timeline.now
                 thread.compute(0, partial(thread.resume, error=error))
                 if thread.state is ThreadState.BLOCKED:
                     thread.unblock(now)

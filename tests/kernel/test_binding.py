@@ -359,3 +359,91 @@ def test_channels_go_with_a_dispatcher_to_its_new_core(kernel: Multikernel) -> N
     kernel.run(1000 * MS)
     assert heard == [2 * value for value in range(500)]
     assert ends(kernel) == 0
+
+
+# -- local messages ------------------------------------------------------------------------------------
+
+
+def test_a_local_sender_waits_for_room_in_the_buffer_of_who_is_not_ready(kernel: Multikernel) -> None:
+    """The buffer has 22 words: two messages of ten words with a header each."""
+    read: list[int] = []
+
+    def slow(environment: Environment) -> Code:
+        service = yield from export(environment, "slow")
+        yield from service.receive()
+        yield Compute(2_500_000_000)
+        while True:
+            arrival = yield from service.receive()
+            if isinstance(arrival.what, Fragment):
+                read.append(int.from_bytes(arrival.what.payload, "big"))
+
+    def fast(environment: Environment) -> Code:
+        channel = yield from bind(environment, "slow")
+        for value in range(20):
+            yield from channel.send(Fragment(0, value.to_bytes(80, "big")))
+            environment.count()
+        yield Compute(10_000_000_000)
+
+    run(kernel, 8, slow)
+    sender = run(kernel, 8, fast, 300 * MS)
+    assert sender.progress(kernel.now) == 2 and read == []
+    assert [each.waiting for each in kernel.channels(sender)] == [1]
+    kernel.run(5_000 * MS)
+    assert read == list(range(20))
+
+
+def test_a_synchronous_call_runs_the_callee_in_the_caller_s_time(kernel: Multikernel) -> None:
+    took: list[int] = []
+
+    def main(environment: Environment) -> Code:
+        channel = yield from bind(environment, "doubling")
+        for value in range(10):
+            called = kernel.now
+            assert number((yield from channel.call(fragment(value)))) == 2 * value
+            took.append(kernel.now - called)
+
+    run(kernel, 8, doubling)
+    run(kernel, 8, main, 500 * MS)
+    assert took[-1] == 2 * kernel.hardware.cost_ps("lmp", 8), "there and back, and no context switch besides"
+
+
+def test_a_synchronous_call_of_who_is_not_ready_is_refused(kernel: Multikernel) -> None:
+    said: list[str] = []
+
+    def busy(environment: Environment) -> Code:
+        service = yield from export(environment, "busy")
+        yield from service.receive()
+        while True:
+            yield Compute(1_000_000_000)
+
+    def main(environment: Environment) -> Code:
+        channel = yield from bind(environment, "busy")
+        yield Compute(300_000_000)
+        try:
+            yield from channel.call(fragment(1))
+        except KernelError as error:
+            said.append(str(error))
+
+    run(kernel, 8, busy)
+    run(kernel, 8, main, 900 * MS)
+    assert said == ["SYS_ERR_LMP_TARGET_DISABLED: the receiver of a synchronous message is not ready"]
+
+
+def test_who_has_lost_the_capability_to_an_endpoint_sends_nothing_to_it(kernel: Multikernel) -> None:
+    """The client deletes all that it may give up: what is left of the channel is an object without power."""
+    said: list[str] = []
+
+    def main(environment: Environment) -> Code:
+        channel = yield from bind(environment, "doubling")
+        calls = environment.capabilities()
+        for entry in kernel.capabilities[8].print_cspace(environment.domain, 0):
+            if entry.type == "EndPointLMP":
+                yield from calls.delete(Address(int(entry.address.split(".")[1])))
+        try:
+            yield from channel.send(fragment(1))
+        except KernelError as error:
+            said.append(str(error))
+
+    run(kernel, 8, doubling)
+    run(kernel, 8, main, 500 * MS)
+    assert said == ["SYS_ERR_CAP_NOT_FOUND: the capability to the other end's endpoint is gone"]
