@@ -96,6 +96,16 @@ class Barrier:
             return self.rounds
         return self.rounds + self._position(now - self._carried_since)[0]
 
+    @property
+    def waiters(self) -> list[Thread]:
+        """Who has arrived, and spins or is blocked until all have."""
+        return [thread for thread in self._waiting if thread.state is not ThreadState.EXITED]
+
+    @property
+    def members(self) -> list[Thread]:
+        """Who has ever arrived, and may again: of those that have not ended at most as many as there are parties."""
+        return [thread for thread in self._members if thread.state is not ThreadState.EXITED]
+
     def moved(self, thread: Thread, before_hz: int, after_hz: int) -> None:
         """`thread` is on another core now, perhaps of another speed; rounds are not what they were."""
         self._rounds.clear()

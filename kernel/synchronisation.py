@@ -18,20 +18,27 @@ from functools import partial
 
 from kernel.errors import KernelError
 from kernel.hardware import Hardware
+from kernel.ownership import Owned
 from kernel.shared_memory import SharedObject, wake
-from kernel.threads import ENDLESS, Operation, Thread
+from kernel.threads import ENDLESS, Operation, Thread, ThreadState
 
 Then = Callable[[int], None]
 """What a thread does next, at the instant it is given."""
 
 
-class Mutex(SharedObject):
+class Mutex(Owned):
     """Held by one thread at a time."""
+
+    kind = "mutex"
 
     def __init__(self, name: str, hardware: Hardware) -> None:
         super().__init__(name, hardware)
-        self.owner: Thread | None = None
         self._waiting: deque[tuple[Thread, Then]] = deque()
+
+    @property
+    def waiters(self) -> list[Thread]:
+        """See `Owned`."""
+        return [thread for thread, _ in self._waiting if thread.state is not ThreadState.EXITED]
 
     def lock(self, thread: Thread, now: int) -> None:
         def arrived(later: int) -> None:
@@ -43,6 +50,7 @@ class Mutex(SharedObject):
             else:
                 self._waiting.append((thread, thread.resume))
                 thread.block()
+                self.waits(thread, later)
 
         self.access(thread, now, arrived)
 
@@ -71,15 +79,22 @@ class Mutex(SharedObject):
             wake(thread, by, now, thread.resume)
         else:
             self._waiting.append((thread, thread.resume))
+            self.waits(thread, now)
 
 
-class Spinlock(SharedObject):
+class Spinlock(Owned):
     """Held by one thread at a time; the others spin."""
+
+    kind = "spinlock"
 
     def __init__(self, name: str, hardware: Hardware) -> None:
         super().__init__(name, hardware)
-        self.owner: Thread | None = None
         self._spinning: list[Thread] = []
+
+    @property
+    def waiters(self) -> list[Thread]:
+        """See `Owned`."""
+        return [thread for thread in self._spinning if thread.state is not ThreadState.EXITED]
 
     def lock(self, thread: Thread, now: int) -> None:
         def arrived(later: int) -> None:
@@ -91,6 +106,7 @@ class Spinlock(SharedObject):
             else:
                 self._spinning.append(thread)
                 thread.compute(ENDLESS, thread.resume)
+                self.waits(thread, later)
 
         self.access(thread, now, arrived)
 
@@ -123,6 +139,11 @@ class Condition(SharedObject):
         super().__init__(name, hardware)
         self._waiting: deque[tuple[Thread, Mutex]] = deque()
 
+    @property
+    def waiters(self) -> list[tuple[Thread, Mutex]]:
+        """Who waits here, and for which mutex after that."""
+        return [(thread, mutex) for thread, mutex in self._waiting if thread.state is not ThreadState.EXITED]
+
     def wait(self, thread: Thread, mutex: Mutex, now: int) -> None:
         def arrived(later: int) -> None:
             if mutex.owner is not thread:
@@ -151,6 +172,11 @@ class Semaphore(SharedObject):
         super().__init__(name, hardware)
         self.value = value
         self._waiting: deque[Thread] = deque()
+
+    @property
+    def waiters(self) -> list[Thread]:
+        """Who waits for a post."""
+        return [thread for thread in self._waiting if thread.state is not ThreadState.EXITED]
 
     def wait(self, thread: Thread, now: int) -> None:
         def arrived(later: int) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kernel.clock import PS_PER_NS
 from kernel.dispatching import Yield
 from kernel.errors import KernelError
-from kernel.shared_memory import wake
+from kernel.ownership import Joining
 from kernel.threads import Code, Operation, Thread, ThreadState, whole
 
 if TYPE_CHECKING:
@@ -47,16 +47,10 @@ class Join(Operation):
             raise KernelError("a thread cannot wait for its own end")
         if other.detached:
             raise KernelError("a thread that was detached cannot be joined")
-
-        def ended(later: int) -> None:
-            if thread.state is ThreadState.BLOCKED:
-                wake(thread, other, later, lambda now: thread.resume(now, other.result))
-
         if other.state is ThreadState.EXITED:
             thread.compute(0, lambda later: thread.resume(later, other.result))
         else:
-            other.joiners.append(ended)
-            thread.block()
+            Joining(thread, other).begin(now)
 
 
 @dataclass(frozen=True, slots=True)

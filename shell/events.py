@@ -1,6 +1,7 @@
 """What came about beside a command's result: told after the command.
 
-A domain that traps is told of, and why: the file and line of a user's own program.
+A domain that traps is told of, and why: the file and line of a user's own program. So is one whose threads wait
+for each other in a circle, or for one that has ended, and when that came about; it is left as it is.
 
 Watches of the user and of domains for which the user acts (`--as`) tell of changes of records, locks granted and
 barriers opened; whatever a command's doing or the time it let pass brought is printed after its result, once and in
@@ -12,17 +13,22 @@ from __future__ import annotations
 from typing import Any
 
 from kernel.multikernel import Multikernel
+from kernel.waiting import take_deadlocks
 from shell.output import Aside
 from skb.records import USER, Notice, Record
 
 
 def brought(kernel: Multikernel) -> list[Aside]:
-    """What has come about since the last time this was asked: traps, and what watches brought."""
+    """What has come about since the last time this was asked: traps, deadlocks, and what watches brought."""
     traps = [
         Aside(f"{each.name} trapped: {each.fault}", {"trapped": each.id, "name": each.name, "fault": each.fault})
         for each in kernel.take_trapped()
     ]
-    return traps + [Aside(_line(kernel, notice), _data(notice)) for notice in kernel.records.take()]
+    stuck = [
+        Aside(f"{domain.name}: {text}", {"deadlock": domain.id, "name": domain.name, "text": text})
+        for domain, text in take_deadlocks(kernel)
+    ]
+    return traps + stuck + [Aside(_line(kernel, notice), _data(notice)) for notice in kernel.records.take()]
 
 
 def record_data(record: Record) -> dict[str, Any]:
