@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A deadlock that was found when it came about, in words, and the simulated time of that."""
+    """What was found, in words, and for a cycle the simulated time at which it closed."""
 
     text: str
-    at_ps: int
+    at_ps: int | None
 
 
 class Owned(SharedObject):
@@ -50,14 +50,15 @@ class Owned(SharedObject):
         assert self.owner is not None
         self.found = self.found or cycle_closed(thread, self.owner, now)
 
-    def abandoned(self) -> str:
-        """That its owner has ended, in words, the first time this is asked; else nothing."""
+    def abandoned(self) -> Found | None:
+        """That its owner has ended, the first time this is asked."""
         owner = self.owner
         if owner is None or owner.state is not ThreadState.EXITED or self._told_of is owner:
-            return ""
+            return None
         self._told_of = owner
         place = f"{owner.dispatcher.domain.name}.{owner.dispatcher.index}"
-        return f"a thread of {place} has ended while it held {self.kind} {self.name}: nobody can unlock it"
+        what = f"a thread of {place} has ended while it held {self.kind} {self.name}: nobody can unlock it"
+        return Found(what, None)
 
 
 @dataclass(slots=True, eq=False)
@@ -135,12 +136,12 @@ def cycle_closed(thread: Thread, owner: Thread, now: int) -> Found | None:
     return Found(sentence(deadlock, thread_name), now)
 
 
-def take_found(domain: Domain) -> list[str]:
+def take_found(domain: Domain) -> list[Found]:
     """What has been found in a domain since this was last asked: cycles, and locks whose owners have ended."""
-    told: list[str] = []
+    told: list[Found] = []
     places: list[Owned | Joining] = [*locks(domain), *joins(domain)]
     for each in places:
         if each.found is not None:
-            told.append(each.found.text)
+            told.append(each.found)
             each.found = None
-    return told + [text for lock in locks(domain) if (text := lock.abandoned())]
+    return told + [found for lock in locks(domain) if (found := lock.abandoned()) is not None]

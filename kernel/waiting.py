@@ -20,7 +20,7 @@ from kernel.domain import Domain
 from kernel.messaging.binding import Binding, End
 from kernel.messaging.ump import UmpLink
 from kernel.monitor import Monitor
-from kernel.ownership import lock_need, owned_waits, take_found, thread_name
+from kernel.ownership import Found, lock_need, owned_waits, take_found, thread_name
 from kernel.synchronisation import Condition, Semaphore
 from kernel.threads import Thread, ThreadState
 
@@ -92,9 +92,9 @@ def _names(thread: Thread, need: Need[Thread]) -> tuple[str, ...]:
     return tuple(thread_name(by) for by in need.by if by is not thread)
 
 
-def take_deadlocks(machine: Machine) -> list[tuple[Domain, str]]:
+def take_deadlocks(machine: Machine) -> list[tuple[Domain, Found]]:
     """What was found as it came about, and not yet asked for: cycles of locks and joins, locks of the dead."""
-    return [(domain, text) for domain in domains(machine) for text in take_found(domain)]
+    return [(domain, found) for domain in domains(machine) for found in take_found(domain)]
 
 
 def domains(machine: Machine) -> list[Domain]:

@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from kernel.clock import PS_PER_NS
+from kernel.domain import Domain
 from kernel.multikernel import Multikernel
+from kernel.ownership import Found
 from kernel.waiting import take_deadlocks
 from shell.output import Aside
 from skb.records import USER, Notice, Record
@@ -25,10 +28,15 @@ def brought(kernel: Multikernel) -> list[Aside]:
         for each in kernel.take_trapped()
     ]
     stuck = [
-        Aside(f"{domain.name}: {text}", {"deadlock": domain.id, "name": domain.name, "text": text})
-        for domain, text in take_deadlocks(kernel)
+        Aside(f"{domain.name}: {found.text}", _found_data(domain, found))
+        for domain, found in take_deadlocks(kernel)
     ]
     return traps + stuck + [Aside(_line(kernel, notice), _data(notice)) for notice in kernel.records.take()]
+
+
+def _found_data(domain: Domain, found: Found) -> dict[str, Any]:
+    at = {} if found.at_ps is None else {"at_ns": found.at_ps // PS_PER_NS}
+    return {"deadlock": domain.id, "name": domain.name, "text": found.text, **at}
 
 
 def record_data(record: Record) -> dict[str, Any]:

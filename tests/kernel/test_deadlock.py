@@ -15,6 +15,7 @@ from kernel.deadlock import Need, deadlocks, never, sentence
 from kernel.domain import Domain
 from kernel.messaging.drivers import Terms
 from kernel.multikernel import Multikernel
+from kernel.ownership import owned_waits
 from kernel.program import Program
 from kernel.programming import (
     Code,
@@ -134,7 +135,7 @@ def stuck(kernel: Multikernel) -> list[str]:
 
 
 def found(kernel: Multikernel) -> list[str]:
-    return [text for _, text in take_deadlocks(kernel)]
+    return [each.text for _, each in take_deadlocks(kernel)]
 
 
 @pytest.mark.parametrize("kind", ["mutex", "spinlock"])
@@ -447,20 +448,75 @@ def check_random(load: Load, scripts: list[list[tuple[str, int, int]]]) -> None:
     kernel.spawn("cpu_bound", 2, cores=(0, 1))  # so that those that spin do not keep their dispatcher to themselves
     domain = spawn(kernel, "random", Programs(scripts).main)
     ever: dict[Thread, str] = {}
+    said: list[str] = []
     for step in range(40):  # threads that spin take whole timeslices, in turn with the others
         kernel.run(PS_PER_MS // 50 if step < 30 else 2000 * PS_PER_MS)
         for thread in never(wait_for_graph(kernel)):
             ever.setdefault(thread, f"step {step}")
+        said += [text for text in found(kernel) if text.startswith("deadlock")]
     if domain.fault:
         assert "joined by one more" in domain.fault
         return
     left = {thread for each in domain.dispatchers.values() for thread in each.threads}
     assert set(ever) == left, [ever.get(thread) for thread in left ^ set(ever)]
+    of_locks = deadlocks({thread: [need] for thread, need in owned_waits(domain).items()})
+    assert len(said) == sum(each.closed for each in of_locks)  # each cycle was told by itself, once
+
+
+TURNS = st.lists(st.lists(st.integers(0, 4), unique=True, max_size=4), max_size=4)
+"""Which locks a thread holds together, one time after another."""
+
+
+@settings(randomly, max_examples=10)
+@given(
+    wanted=st.lists(TURNS, min_size=2, max_size=6),
+    spins=st.sets(st.integers(0, 4)), cycles=st.integers(0, 500_000),
+)
+def test_whoever_keeps_an_order_of_locks_is_never_reported(
+    load: Load, wanted: list[list[list[int]]], spins: set[int], cycles: int
+) -> None:
+    kernel = Multikernel.boot(load("amd-2x2"))
+
+    def worker(environment: Environment, turns: list[list[int]]) -> Code:
+        for turn in turns:
+            locks: list[Any] = [
+                environment.spinlock(f"{each}") if each in spins else environment.mutex(f"{each}")
+                for each in sorted(turn)
+            ]
+            for lock in locks:
+                yield Lock(lock)
+                yield Compute(cycles)
+            for lock in locks:
+                yield Unlock(lock)
+
+    def main(environment: Environment) -> Code:
+        yield WaitBarrier(environment.barrier())
+        workers = []
+        for turns in wanted[environment.rank :: environment.size]:
+            workers.append((yield Fork(worker(environment, turns))))
+        for each in workers:
+            yield Join(each)
+
+    kernel.spawn("cpu_bound", 2, cores=(0, 1))
+    domain = spawn(kernel, "ordered", main)
+    for step in range(40):
+        kernel.run(PS_PER_MS // 10 if step < 20 else 4000 * PS_PER_MS)
+        assert (stuck(kernel), found(kernel)) == ([], [])
+    assert not domain.alive
 
 
 @settings(randomly, max_examples=25)
 @given(scripts=st.lists(STEPS, min_size=2, max_size=5))
 def test_reported_is_exactly_who_the_simulation_shows_stuck(
+    load: Load, scripts: list[list[tuple[str, int, int]]]
+) -> None:
+    check_random(load, scripts)
+
+
+@pytest.mark.slow
+@settings(randomly, max_examples=1000)
+@given(scripts=st.lists(STEPS, min_size=2, max_size=6))
+def test_reported_is_exactly_who_is_stuck_in_a_thousand_programs(
     load: Load, scripts: list[list[tuple[str, int, int]]]
 ) -> None:
     check_random(load, scripts)
