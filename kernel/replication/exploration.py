@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 from kernel.capabilities import exploration
@@ -197,7 +198,7 @@ class Exploration:
                     if left > 0:
                         channels[core, to] = (*channels.get((core, to), ()), output.message)
                     left -= 1
-            elif left > 0 or event.sent is None:
+            else:  # what concerns this core alone is done before anything is sent
                 if not isinstance(output, Refuse):
                     history = (*history, output)
                 if isinstance(output, Deliver | Refuse) and output.command.core == core:
@@ -353,3 +354,23 @@ def answered(explored: Exploration, world: World) -> None:
     for index, client in enumerate(explored.clients):
         if client.core in world.running and len(world.answers[index]) < len(client.operations):
             raise Violation(f"client {index} on core {client.core} is never answered")
+
+
+def atomicity(explored: Exploration, world: World) -> None:
+    """What a client was told is not carried out is carried out nowhere."""
+    done = {command.operation for history in world.history for command in delivered(history)}
+    for client, answers in zip(explored.clients, world.answers, strict=True):
+        for operation, answer in zip(client.operations, answers, strict=False):
+            if not answer and operation in done:
+                raise Violation(f"{operation} was refused and carried out")
+
+
+def same_views(explored: Exploration, world: World) -> None:
+    """Virtual synchrony: of cores that went from one view to the same next one, all have carried out the same."""
+    passed: dict[Hashable, tuple[int, list[Command]]] = {}
+    for core, history in enumerate(world.history):
+        found = list(views(history).items())
+        for (view, commands), (following, _) in pairwise(found):
+            other, theirs = passed.setdefault((view, following), (core, commands))
+            if commands != theirs:
+                raise Violation(f"in view {view[0]} core {core} has carried out {commands}, core {other} {theirs}")

@@ -24,10 +24,14 @@ Attempt = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view, by its number, and its members; the first is its sequencer. Of each number there is one at most."""
+    """A view, by its number, and its members; the first is its sequencer.
+
+    `lives` says of each member how often it had stopped before: one that comes back is not the member it was.
+    """
 
     number: int
     members: tuple[int, ...]
+    lives: tuple[int, ...]
 
 
 Entry = Command | View
@@ -53,9 +57,13 @@ class Ordered:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """Take in no more in your view; what has happened, as you know it, from `place` on?"""
+    """Take in no more in your view; what has happened, as you know it, from `place` on?
+
+    `life`: how often the sender had stopped before.
+    """
 
     attempt: Attempt
+    life: int
     members: tuple[int, ...]
     place: int
 
@@ -83,9 +91,9 @@ class Superseded:
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """To who would have the group flushed: of this view it is no member any more."""
+    """To who would have the group flushed: it is no member any more."""
 
-    view: int
+    attempt: Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +110,15 @@ class Group(Node):
 
     def __init__(self, core: int, cores: Iterable[int]) -> None:
         super().__init__(core, cores)
-        self.view = View(1, self.cores)
+        self.lives = dict.fromkeys(self.cores, 0)
+        self.view = View(1, self.cores, tuple(self.lives.values()))
         self.history: list[Entry] = [self.view]
         """All that has happened, views among it."""
         self.pending: dict[int, Command] = {}  # of this core, and not carried out yet
         self.early: dict[int, Ordered] = {}  # by place: before it there is something that is not here yet
+        self.requests: list[Request] = []  # of a view that is to come
         self.attempt: Attempt = (1, self.cores[0])
+        self.highest = 1  # of the views that somebody has attempted
         self.frozen_for: Attempt | None = None
         """The flush under way, if this member has said what it has."""
         self.answers: dict[int, Flushed] = {}  # to the flush of this core
@@ -134,9 +145,8 @@ class Group(Node):
 
     def _receive(self, sender: int, message: Any) -> None:
         match message:
-            case Request(view, command):
-                if view == self.view.number and self.frozen_for is None and not self.fresh:
-                    self._order(command)
+            case Request():
+                self._requested(message)
             case Ordered():
                 self._ordered(message)
             case Flush():
@@ -144,16 +154,22 @@ class Group(Node):
             case Flushed():
                 self._flushed(sender, message)
             case Superseded(attempt):
-                if attempt > self.attempt:
-                    self.attempt = attempt
+                if self.frozen_for == self.attempt < attempt and self.attempt[1] == self.core:
+                    self.highest = max(self.highest, attempt[0])
                     self._change()
-            case Excluded(view):
-                if view > self.view.number:
-                    self._returned()
+            case Excluded(attempt):
+                if self.frozen_for == self.attempt == attempt:
+                    self._wait()
             case NewView():
                 self._new_view(message)
 
     # -- in a view ---------------------------------------------------------------------------------
+
+    def _requested(self, message: Request) -> None:
+        if message.view > self.view.number:  # who asks is in the next view already
+            self.requests.append(message)
+        elif message.view == self.view.number and self.frozen_for is None and not self.fresh:
+            self._order(message.command)
 
     def _order(self, command: Command) -> None:
         ordered = Ordered(self.view.number, len(self.history), command)
@@ -192,17 +208,21 @@ class Group(Node):
     def _change(self) -> None:
         """The lowest member that runs has the group flushed for a view of all that run."""
         members = tuple(core for core in self.cores if core in self.running)
-        if self.fresh or self.core != min(core for core in members if core in self.view.members):
+        lives = zip(self.view.members, self.view.lives, strict=True)
+        there = [core for core, life in lives if core in self.running and life == self.lives[core]]
+        if self.fresh or self.core != min(there, default=None):
             return
-        self.attempt = self.frozen_for = max(self.attempt[0], self.view.number) + 1, self.core
+        self.attempt = self.frozen_for = max(self.highest, self.attempt[0], self.view.number) + 1, self.core
         self.next_members, self.answers = members, {}
-        flush = Flush(self.attempt, members, len(self.history))
+        flush = Flush(self.attempt, self.lives[self.core], members, len(self.history))
         self._multicast((core for core in members if core != self.core), flush, answered=True)
         self._flushed(self.core, Flushed(self.attempt, self.view, len(self.history), (), fresh=False))
 
     def _flush(self, sender: int, message: Flush) -> None:
+        if message.life < self.lives[sender]:  # it has stopped since
+            return
         if not self.fresh and sender not in self.view.members:
-            self._send(sender, Excluded(self.view.number))
+            self._send(sender, Excluded(message.attempt))
         elif message.attempt <= self.attempt:
             self._send(sender, Superseded(self.attempt))
         else:
@@ -222,7 +242,8 @@ class Group(Node):
         members = {core: each for core, each in answers.items() if core in latest.members and not each.fresh}
         place = len(self.history)
         longest = max(members.values(), key=lambda each: (each.view.number, each.length)).entries
-        news = (*longest, View(self.attempt[0], self.next_members))
+        lives = tuple(self.lives[core] for core in self.next_members)
+        news = (*longest, View(self.attempt[0], self.next_members, lives))
         for core in self.next_members:
             if core != self.core:  # whoever is no member is told all, a member from where it ends
                 start = min(members[core].length, place) if core in members else 0
@@ -253,12 +274,16 @@ class Group(Node):
         for _, command in sorted(self.pending.items()):
             self._ask(command)
         self._take_early()
+        requests, self.requests = self.requests, []
+        for request in requests:
+            self._requested(request)
         if set(self.view.members) != self.running:  # another has stopped or started meanwhile
             self._change()
 
     # -- cores come and go -------------------------------------------------------------------------
 
     def _lost(self, core: int) -> None:
+        self.lives[core] += 1
         self._change()
 
     def _joined(self, core: int) -> None:
@@ -266,6 +291,10 @@ class Group(Node):
 
     def _returned(self) -> None:
         """What was carried out here and nowhere else is not to be: wait to be told all."""
+        self.lives[self.core] += 1
+        self._wait()
+
+    def _wait(self) -> None:
         self.fresh, self.frozen_for = True, None
         self._forget()
         self.answers.clear()

@@ -205,8 +205,10 @@ class Paxos(Node):
         return Prepare(self.promised, self.first)
 
     def _stand(self) -> None:
-        """Where the leader has stopped, the lowest core that runs is to lead."""
-        if self.leader is None and self.core == min(self.running):
+        """Where the leader has stopped, the lowest core that runs is to lead, which may not know of that leader."""
+        if self.leader is None and self.core != min(self.running):
+            self._send(min(self.running), Outvoted(self.promised))
+        elif self.leader is None:
             self.promised, self.role = (self.promised[0] + 1, self.core), PREPARING
             self._multicast(self.others, self._prepare_message, answered=True)
             self._promise(self.core, Promise(self.promised, self.first, self._own_votes(), ()))
@@ -296,6 +298,8 @@ class Paxos(Node):
         """Who leads or would asks a core that runs again, which so learns who that is, and is told what it missed."""
         if self.role != FOLLOWING:
             self._send(core, self._prepare_message)
+        elif core == self.leader:
+            self._propose_all(core)
 
     def _returned(self) -> None:
         if self.role != FOLLOWING:
