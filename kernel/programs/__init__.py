@@ -4,16 +4,20 @@ from kernel.program import PROGRAMS, Program
 from kernel.programs import (
     barrier,
     cpu_bound,
+    files,
     fork_join,
     gc,
     hello,
+    loopback,
     pipeline,
     pixels,
     stressor,
+    terminal,
+    web,
     work_stealing,
 )
 
 __all__ = [
-    "PROGRAMS", "Program", "barrier", "cpu_bound", "fork_join", "gc", "hello", "pipeline", "pixels", "stressor",
-    "work_stealing",
+    "PROGRAMS", "Program", "barrier", "cpu_bound", "files", "fork_join", "gc", "hello", "loopback", "pipeline",
+    "pixels", "stressor", "terminal", "web", "work_stealing",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from shell.commands import (
     bridges,
     comparing,
+    console,
     cores,
     cpus,
     deadlocks,
@@ -29,6 +30,7 @@ from shell.commands import (
 __all__ = [
     "bridges",
     "comparing",
+    "console",
     "cores",
     "cpus",
     "deadlocks",
