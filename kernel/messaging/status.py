@@ -10,7 +10,7 @@ from kernel.messaging.ump import UmpLink
 
 @dataclass(frozen=True, slots=True)
 class ChannelStatus:
-    """One end of a channel; `unacknowledged` of the ring's `slots`, where it has one, were not read, as far as is known.
+    """One end of a channel; `unacknowledged` of its ring's `slots`, if it has one, were not read as far as is known.
 
     `waiting` threads and queued messages have found no room.
     """
