@@ -49,6 +49,8 @@ class Delta:
 class Eventual(Node):
     """A replica of a map that is written without agreement."""
 
+    repairs = True
+
     def __init__(
         self, core: int, cores: Iterable[int], key_of: Callable[[Hashable], Hashable] = lambda operation: operation
     ) -> None:

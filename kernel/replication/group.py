@@ -108,6 +108,8 @@ class NewView:
 class Group(Node):
     """A member of a group."""
 
+    repairs = True
+
     def __init__(self, core: int, cores: Iterable[int]) -> None:
         super().__init__(core, cores)
         self.lives = dict.fromkeys(self.cores, 0)

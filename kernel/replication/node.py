@@ -81,6 +81,9 @@ class Node:
     The state is what is in its attributes: immutable values, or dictionaries, sets and lists of such.
     """
 
+    repairs = False
+    """Whether, when a core stops, the protocol makes up for all messages that are lost with it."""
+
     def __init__(self, core: int, cores: Iterable[int]) -> None:
         self.core = core
         self.cores = tuple(sorted(cores))

@@ -203,6 +203,9 @@ class TwoPhaseCommit(Node):
         for core, number in [each for each in self.outcomes if each[0] == transaction[0]]:
             if number < message.settled:
                 del self.outcomes[core, number]
+        if transaction in self.prepared:  # it is asked again, as the answer may be lost
+            self._send(transaction[0], Vote(transaction, ready=True))
+            return
         if transaction in self.outcomes:  # that it is not to be done was known before it was asked
             return
         if transaction[0] not in self.running:  # which aborts it, if it is started again
