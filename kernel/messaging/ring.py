@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-LEAST_SLOTS = 2
-"""One for a message and one for an acknowledgement."""
+LEAST_SLOTS = 3
+"""Two for messages and one for an acknowledgement; with one less every acknowledgement would be acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Line(NamedTuple):
 class Ring:
     """`slots` slots, with what the sender knows (written, acknowledged) and what the receiver does (the rest)."""
 
-    __slots__ = ("_due", "_lines", "acknowledged", "looked", "read", "slots", "told", "written")
+    __slots__ = ("_lines", "acknowledged", "looked", "read", "slots", "told", "written")
 
     def __init__(self, slots: int) -> None:
         if slots < LEAST_SLOTS:
@@ -50,7 +50,6 @@ class Ring:
         self.read = 0
         self.looked = 0  # lines whose control words the receiver has seen; it may look ahead of what it reads
         self.told = 0  # of `read`, as the receiver has acknowledged it
-        self._due = False  # among those it has not acknowledged there is a message
 
     # -- the sender's side -------------------------------------------------------------------------
 
@@ -102,16 +101,14 @@ class Ring:
         slot = self.read % self.slots
         self._lines[slot] = self._lines[slot]._replace(message=None)  # the slot stays; what was in it may be garbage
         self.read += 1
-        self._due = self._due or message is not ACKNOWLEDGEMENT
         return message
 
     @property
     def due(self) -> bool:
         """Whether the sender cannot write on before it is told what has been read."""
-        return self._due and self.read - self.told >= self.slots - 1
+        return self.read - self.told >= self.slots - 1
 
     def tell(self) -> int:
         """What to acknowledge in a line that is being written the other way."""
         self.told = self.read
-        self._due = False
         return self.read

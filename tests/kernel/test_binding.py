@@ -248,8 +248,8 @@ def test_channels_take_the_terms_they_were_bound_with(kernel: Multikernel) -> No
     run(kernel, 8, doubling)
     run(kernel, 12, asking(heard, *range(30), terms=Terms(slots=4, prefetch=True)))
     assert heard == [2 * value for value in range(30)]
-    with_few = refusals(kernel, 9, "doubling", terms=Terms(slots=1))
-    assert with_few and "at least 2 slots" in with_few[0]
+    with_few = refusals(kernel, 9, "doubling", terms=Terms(slots=2))
+    assert with_few and "at least 3 slots" in with_few[0]
 
 
 @pytest.mark.parametrize("client", [8, 12])
