@@ -176,6 +176,11 @@ class CpuDriver:
             self.current.take(Event.SYSTEM_CALL)
         self._owed.append(["kernel", self._system_call_ps if cost_ps is None else cost_ps])
 
+    def kernel_done(self, now: int) -> int:
+        """When the kernel work that is owed by now will be done: what else the kernel is to do begins then."""
+        self.settle(now)
+        return now + self._owed_ps()
+
     def hold(self, now: int, duration_ps: int) -> None:
         """Stay in the kernel for so long: it is not preemptable, nothing is dispatched meanwhile."""
         self.settle(now)

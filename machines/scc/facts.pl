@@ -984,6 +984,8 @@ cost(dram_read, 97, cycles, "TN-005 3.1: read a word of shared memory, uncached,
 cost(dram_read_next_hop, 5.3, cycles, "TN-005 3.1: 134 at the controller 7 links away; (134 - 97) / 7").
 cost(dram_write_line, 122, cycles, "TN-005 3.1: write a line of shared memory through the write-combining buffer, at the controller of the own tile").
 cost(dram_write_line_next_hop, 5.1, cycles, "TN-005 3.1: 158 at the controller 7 links away; (158 - 122) / 7").
+cost(dram_uncached_line, 779, cycles, "TN-005 3.1: a line of memory word by word, uncached, at the controller of the own tile").
+cost(dram_uncached_line_next_hop, 41.4, cycles, "TN-005 3.1: 1069 at the controller 7 links away; (1069 - 779) / 7").
 cost(line_same_package, 20, cycles, "TN-005 chapter 3: read a word of a message-passing buffer on the own tile").
 cost(line_other_package, 63, cycles, "TN-005 chapter 3: the same, on the next tile").
 cost(line_next_hop, 5.6, cycles, "TN-005 chapter 3: 102 over 8 links; (102 - 63) / 7").
