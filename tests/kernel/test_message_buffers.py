@@ -25,7 +25,7 @@ def buffers(load: Load) -> MessageBuffers:
 
 def steps_of(steps: Steps[object]) -> tuple[list[tuple[str, int]], object]:
     """What is done one after the other, each with its cycles, and the result."""
-    done = []
+    done: list[tuple[str, int]] = []
     while True:
         try:
             step: Step = next(steps)
