@@ -23,6 +23,7 @@ from kernel.errors import KernelError
 from kernel.hardware import Hardware
 from kernel.hotplug import BringCoreOnline, HotPlug, MoveDispatcher, TakeCoreOffline
 from kernel.messaging.binding import Binding
+from kernel.messaging.multihop import Circuits
 from kernel.messaging.status import ChannelStatus, ServiceStatus, channel_status, service_status
 from kernel.monitor import KillDomain, Monitor, SpawnDomain
 from kernel.planner import ChangePhase, Planner
@@ -80,7 +81,7 @@ class Multikernel:
         self.planners = {number: Planner(monitor) for number, monitor in self.monitors.items()}
         self._bindings: dict[int, Binding] = {}
         for monitor in self.monitors.values():
-            binding = self._bindings[monitor.core] = Binding(monitor)
+            binding = self._bindings[monitor.core] = Binding(monitor, Circuits(monitor, self._way))
             ClockSynchronisation(monitor)
             HotPlug(monitor, binding)
             Spanning(monitor, min(self.drivers), self._span)
@@ -360,6 +361,12 @@ class Multikernel:
         domain.placed(assignment)
         domain.starts[assignment.dispatcher] = request.main
         self._decided(SpawnSpanned(request, assignment.dispatcher), inferences)
+
+    def _way(self, mode: str, one: int, other: int) -> tuple[int, ...]:
+        """The monitors that pass a message on between two cores."""
+        found = self.kb.once("monitor_route(Mode, From, To, Cores)", {"Mode": mode, "From": one, "To": other})
+        assert found is not None
+        return tuple(found["Cores"])
 
     def _replan(self, placement: Placement) -> None:
         """Running domains whose allocation shrank for this one get their new parameters."""

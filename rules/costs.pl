@@ -18,6 +18,7 @@ cost_of/4 what is used.
 %   Used where the machine states no cost of that name.
 
 default_cost(lmp_buffer, 22, words, "Barrelfish: DEFAULT_LMP_BUF_WORDS, two messages of 10 words and a header").
+default_cost(multihop_window, 100, messages, "Barrelfish: multihop_chan, credits of a virtual circuit").
 default_cost(context_switch, 4, us, "4x4-core AMD system").
 default_cost(lmp, 1463, cycles, "dissertation table 2.4, 4x4-core AMD system").
 default_cost(ump_shared_cache, 448, cycles, "dissertation table 2.5, 4x4-core AMD system: shared cache").

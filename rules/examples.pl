@@ -42,6 +42,7 @@ example(device_near, 2, "device_near(addr(1, 0, 0), Cores)").
 example(route, 3, "route(0, 15, Packages)").
 example(package_route, 3, "package_route(0, 3, Packages)").
 example(cycles_per_hop, 1, "cycles_per_hop(Cycles)").
+example(monitor_route, 4, "monitor_route(tree, 1, 14, Cores)").
 example(memory_at, 2, "memory_at(0x100000000, Node)").
 example(memory_distance, 3, "memory_distance(15, 0, Distance)").
 example(same_memory_link, 2, "same_memory_link(5, Core)").

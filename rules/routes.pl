@@ -2,6 +2,7 @@
 :- module(routes,
           [ route/3,                    % +A, +B, -Packages
             package_route/3,            % +A, +B, -Packages
+            monitor_route/4,            % +Mode, +A, +B, -Cores
             cycles_per_hop/1            % -Cycles
           ]).
 :- use_module(library(lists)).
@@ -60,6 +61,47 @@ way(Hops, A, B, [A|Packages]) :-
     package_link(A, Next),
     package_hops(Next, B, Left),
     way(Left, Next, B, Packages).
+
+%!  monitor_route(+Mode, +A, +B, -Cores) is semidet.
+%
+%   A message from core A to another core B is passed on by the monitors of Cores, both ends included: by Mode
+%   `direct` at once; by `ring` from each core to the next higher one, and from the highest to the lowest; by `tree`
+%   by way of the first core of each package, its leader (Barrelfish's routing modes, its `rts.c`).
+
+monitor_route(direct, A, B, [A, B]) :-
+    core(A),
+    core(B),
+    A \== B.
+monitor_route(ring, A, B, Cores) :-
+    core(A),
+    core(B),
+    A \== B,
+    findall(Core, core(Core), Found),
+    sort(Found, All),
+    append(Before, [A|After], All),
+    append(After, Before, Round),
+    append(Between, [B|_], Round),
+    !,
+    append([A|Between], [B], Cores).
+monitor_route(tree, A, B, Cores) :-
+    core(A),
+    core(B),
+    A \== B,
+    package_of(A, Package),
+    package_of(B, Other),
+    (   Package == Other
+    ->  Cores = [A, B]
+    ;   leader(Package, First),
+        leader(Other, Last),
+        once_each([A, First, Last, B], Cores)
+    ).
+
+leader(Package, Core) :-
+    aggregate_all(min(Each), package_of(Each, Package), Core).
+
+once_each([A, A|Cores], Once) :- !, once_each([A|Cores], Once).
+once_each([A|Cores], [A|Once]) :- once_each(Cores, Once).
+once_each([], []).
 
 %!  cycles_per_hop(-Cycles) is semidet.
 %

@@ -336,7 +336,7 @@ fact(cache_share, [a:core, b:core, level:level], none, [a_priori],
      "two cores share a cache of that level").
 fact(fpu_switching, [mode:oneof([lazy, eager])], 0, [a_priori],
      "when floating-point registers are saved: when another thread wants them (lazy, if nothing is said), or always").
-fact(cost, [name:atom, value:number, unit:oneof([ns, us, ms, s, cycles, bytes, words]), source:text], [name], [a_priori],
+fact(cost, [name:atom, value:number, unit:oneof([ns, us, ms, s, cycles, bytes, words, messages]), source:text], [name], [a_priori],
      "what a mechanism costs on this machine, and who says so").
 fact(parallelapp, [name:atom, max_threads:count, more_cores_better:flag, synchronisation_intensive:flag],
      [name], [a_priori],
@@ -429,6 +429,8 @@ derived(route, [a:core, b:core, packages:list], semidet,
         "the packages that a message from A to B passes, both ends included").
 derived(package_route, [a:id, b:id, packages:list], semidet,
         "the packages on the way from one to the other, both included").
+derived(monitor_route, [mode:atom, a:core, b:core, cores:list], semidet,
+        "the cores whose monitors pass a message on, from a to b: direct, by the ring of all, or by package leaders (tree)").
 derived(cycles_per_hop, [latency:cycles], semidet,
         "each further link between packages makes a message later by so many cycles").
 derived(memory_at, [address:address, node:id], semidet,

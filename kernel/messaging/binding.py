@@ -33,6 +33,7 @@ from kernel.messaging.drivers import AS_THE_DRIVER_HAS_IT, DRIVERS, Side, Terms,
 from kernel.messaging.endpoint import Endpoint, Link
 from kernel.messaging.errors import MessageError, MessageErrorCode
 from kernel.messaging.lmp import LmpLink
+from kernel.messaging.multihop import Circuits, MultihopLink
 from kernel.monitor import Handling, Monitor
 from kernel.program import Environment, Receive, Send
 from kernel.threads import Operation
@@ -155,8 +156,9 @@ class TearDown:
 class Binding:
     """The part of one monitor that binds."""
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, monitor: Monitor, circuits: Circuits) -> None:
         self._monitor = monitor
+        self._circuits = circuits
         self._hardware = monitor.kernel.hardware
         self.ends: dict[int, End] = {}  # of the channels that end on this core, by number
         self.services: dict[int, Exported] = {}  # by IREF
@@ -230,7 +232,13 @@ class Binding:
             yield from self._refuse(request, MessageErrorCode.INVALID_IREF, f"no service {request.iref} any more")
             return
         if not copies:
-            yield from self._answer(request, ChannelAnswered(request, other))
+            answer, link = ChannelAnswered(request, other), other.channel.peer.link
+            if isinstance(link, MultihopLink):
+                mode = other.driver.removeprefix("multihop-")
+                to = request.dispatcher.core
+                yield from self._circuits.begin(mode, link, link.back, to, answer)
+            else:
+                yield from self._answer(request, answer)
             return
         (source, core, destination), rest = copies[0], copies[1:]
         capabilities = self._monitor.capabilities
@@ -266,7 +274,9 @@ class Binding:
             yield from self._tell_peer(end, message.why)
 
     def _tell_peer(self, end: End, why: str) -> Handling:
-        peer = end.channel.peer
+        peer, link = end.channel.peer, end.channel.link
+        if isinstance(link, MultihopLink):
+            yield from self._circuits.remove(link)
         assert peer.dispatcher is not None
         yield from self._monitor.send(peer.dispatcher.core, PeerClosed(peer, why))
 
@@ -276,6 +286,8 @@ class Binding:
             return
         channel = end.channel
         channel.closed = message.why
+        if isinstance(channel.link, MultihopLink):
+            yield from self._circuits.remove(channel.link)
         yield from self._tell(channel.endpoint, Arrival(channel, Closed(message.why)))
         # Nobody will make room for those that wait to send.
         error = MessageError(MessageErrorCode.INVALID_STATE, f"channel {channel.number}: {message.why}")

@@ -14,7 +14,7 @@ from kernel.capabilities.database import Slot
 from kernel.capabilities.errors import CapabilityError, ErrorCode
 from kernel.cpu_driver import CpuDriver
 from kernel.hardware import Hardware
-from kernel.messaging import transport, ump
+from kernel.messaging import multihop, transport, ump
 from kernel.messaging.endpoint import ChannelLink, Endpoint
 from kernel.messaging.errors import MessageError, MessageErrorCode
 from kernel.messaging.lmp import LmpLink
@@ -77,9 +77,21 @@ def _ump(driver: CpuDriver, client: Side, service: Side, terms: Terms) -> tuple[
     return there, back
 
 
+def _multihop(driver: CpuDriver, client: Side, service: Side, terms: Terms) -> tuple[ChannelLink, ChannelLink]:
+    """The monitors set the circuit up when they have the service's answer."""
+    return multihop.links(driver.hardware, (client.core, client.endpoint), (service.core, service.endpoint))
+
+
+def _apart(hardware: Hardware, one: int, other: int) -> bool:
+    return one != other
+
+
 DRIVERS: dict[str, InterconnectDriver] = {
     "lmp": InterconnectDriver(lambda hardware, one, other: one == other, transport.lmp, _lmp),
-    "ump": InterconnectDriver(lambda hardware, one, other: one != other, transport.ump, _ump),
+    "ump": InterconnectDriver(_apart, transport.ump, _ump),
+    "multihop-direct": InterconnectDriver(_apart, transport.multihop, _multihop),
+    "multihop-ring": InterconnectDriver(_apart, transport.multihop, _multihop),
+    "multihop-tree": InterconnectDriver(_apart, transport.multihop, _multihop),
 }
 """By name, in the order in which they are tried."""
 

@@ -185,7 +185,11 @@ class Endpoint:
         if self._parked is not None:
             at, wrap = self._parked
             return at.deliver(wrap(message), receive_ps, now, local)
-        self._arrived.append(_Delivered(message, receive_ps))
+        return self.deliver_from(_Delivered(message, receive_ps), now, local)
+
+    def deliver_from(self, source: Source, now: int, local: CpuDriver | None = None) -> Thread | None:
+        """As `deliver`, of a message that does more than be there when it is taken."""
+        self._arrived.append(source)
         thread = self.waiter
         if thread is None:
             return None

@@ -27,6 +27,19 @@ test(the_northbridges_say_which_way, Packages == [0, 2, 3]) :-
         load_facts(pci, [ht_route(0, 1, 2, 2, 5), ht_route(0, 2, 4, 4, 3), ht_route(0, 3, 4, 4, 0), ht_route(2, 3, 2, 2, 0)]),
         package_route(0, 3, Packages),
         forget(pci)).
+test(monitors_pass_on_by_package_leaders, Cores == [1, 0, 12, 14]) :-
+    monitor_route(tree, 1, 14, Cores).
+test(a_leader_is_on_the_way_once, Cores == [0, 12, 14]) :-
+    monitor_route(tree, 0, 14, Cores).
+test(within_a_package_monitors_need_no_leader, Cores == [1, 3]) :-
+    monitor_route(tree, 1, 3, Cores).
+test(round_the_ring, Cores == [14, 15, 0, 1]) :-
+    monitor_route(ring, 14, 1, Cores).
+test(at_once, Cores == [14, 1]) :-
+    monitor_route(direct, 14, 1, Cores).
+test(to_oneself_there_is_no_way, fail) :-
+    member(Mode, [direct, ring, tree]),
+    monitor_route(Mode, 3, 3, _).
 test(no_such_core, fail) :-
     route(0, 99, _).
 test(a_further_hop_costs_what_the_table_says, Cycles =:= 558 - 545) :-
