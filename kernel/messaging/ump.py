@@ -56,6 +56,7 @@ class UmpLink:
         self._writing = 0  # lines that threads are about to write
         self._owned = -1  # the line that the sender has fetched ahead
         self._fetched = 0  # lines before this one are in the receiver's cache
+        self._announced = 0  # how often the receiver's endpoint has this link as one that has a line
         self._blocked: deque[tuple[Thread, object]] = deque()
         self._waking = False
         self.queueing = queueing
@@ -207,7 +208,9 @@ class UmpLink:
     def _arrive(self, now: int) -> None:
         """The receiver's core can see the line."""
         self.back._acknowledgement_arrived(now)
-        self.endpoint.arrived(self, now)
+        if self._announced < self.ring.written - self.ring.read:  # one that was read by a sender is announced still
+            self._announced += 1
+            self.endpoint.arrived(self, now)
 
     def fetch_ps(self, thread: Thread) -> int:
         """See `Source`: the line that is to be read next, if it has not been looked at."""
@@ -243,6 +246,7 @@ class UmpLink:
     def take(self, thread: Thread, now: int, got: Got) -> None:
         """See `Source`: copy out the next message, and write what is owed the other way before going on."""
         ring = self.ring
+        self._announced -= 1
         if ring.read == ring.written:  # it was an acknowledgement, and has been seen by a sender that waited for it
             got(now, NOTHING)
             return

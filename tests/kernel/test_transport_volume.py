@@ -241,7 +241,6 @@ def answers(kernel: Multikernel, slots: int, questions: int) -> list[int]:
     return heard
 
 
-@pytest.mark.xfail(strict=True, reason="acknowledgements that a waiting sender has seen stay listed")
 def test_a_side_that_only_sends_keeps_no_list_of_acknowledgements(load: Load) -> None:
     setting = Setting((0, 1), slots=8, both_ways=False)
     exchange = Exchange(Multikernel.boot(load("amd-2x2")), setting, 2000, 0)
@@ -258,6 +257,16 @@ def test_dispatchers_are_moved_while_they_send_and_receive(load: Load, kind: str
     exchange = Exchange(Multikernel.boot(load("amd-4x4")), setting, QUICK // 4, seed)
     exchange.run()
     assert exchange.moved >= 5
+
+
+@pytest.mark.xfail(strict=True, reason="a sender that looks for acknowledgements does not write the one that is due")
+@pytest.mark.parametrize(("seed", "slots", "senders"), [(3, 4, 1), (21, 4, 2), (19, 3, 3)])
+def test_two_that_send_and_look_for_room_do_not_shut_each_other_out(
+    load: Load, seed: int, slots: int, senders: int
+) -> None:
+    """What a waiting sender reads has to be acknowledged by itself: its side may receive nothing more."""
+    setting = Setting((0, 1), slots, seed == 21, senders, moves=True)
+    Exchange(Multikernel.boot(load("amd-4x4")), setting, 2000 if seed == 19 else 6000, seed).run()
 
 
 @pytest.mark.slow
