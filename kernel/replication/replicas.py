@@ -6,7 +6,7 @@
     before = yield from client.submit(Assign("fs", 17))
     value = yield from client.read("fs")            # from core 4's own replica
 
-Who takes a core off line calls `core_stopped`, who brings it back `core_started`.
+When a core is taken off line or brought back (`kernel.hotplug`), all replicas are told.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kernel import hotplug
 from kernel.capabilities.booting import tree_of
 from kernel.capabilities.shootdown import Tree
 from kernel.clock import PS_PER_MS, PS_PER_S
@@ -24,7 +25,7 @@ from kernel.hardware import Hardware
 from kernel.messaging.endpoint import Endpoint, Link
 from kernel.messaging.lmp import LmpLink
 from kernel.messaging.ump import channel
-from kernel.monitor import Monitor
+from kernel.monitor import Handling, Monitor
 from kernel.program import Receive, Send, Spend
 from kernel.replication.errors import ReplicationError
 from kernel.replication.eventual import Eventual
@@ -104,6 +105,9 @@ class Replication:
         self.kernel = kernel
         self.services = {core: ReplicaService(monitor) for core, monitor in kernel.monitors.items()}
         self.replicated: dict[str, Replicas] = {}
+        self._stopped: set[int] = set()
+        for monitor in kernel.monitors.values():
+            self._follow(monitor)
         self._trees: dict[tuple[int, tuple[int, ...]], Tree] = {}
 
     @classmethod
@@ -175,14 +179,29 @@ class Replication:
 
     # -- cores that stop and start -----------------------------------------------------------------
 
+    def _follow(self, monitor: Monitor) -> None:
+        """The monitor that takes cores off line and brings them back is told when they have gone and come."""
+        handler = monitor.handlers[hotplug.CoreChanged]
+
+        def changed(message: hotplug.CoreChanged) -> Handling:
+            yield from handler(message)
+            (self.core_started if message.online else self.core_stopped)(message.core)
+
+        monitor.handlers[hotplug.CoreChanged] = changed
+
     def core_stopped(self, core: int) -> None:
-        """To be called when a core halts: the monitors of the others are told, each by a message."""
-        self._tell(CoreChanged(core, online=False))
+        """A core has halted, or is about to: the monitors of the others are told, each by a message."""
+        if core not in self._stopped:
+            self.services[core].away = True
+            self._stopped.add(core)
+            self._tell(CoreChanged(core, online=False))
 
     def core_started(self, core: int) -> None:
-        """To be called when a core runs again: it is told first of all, then the others, each by a message."""
-        self._arrived(core, CoreChanged(core, online=True), self.kernel.now)
-        self._tell(CoreChanged(core, online=True))
+        """A core runs again: it is told first of all, then the others, each by a message."""
+        if core in self._stopped:
+            self._stopped.remove(core)
+            self.kernel.monitors[core].endpoint.deliver(CoreChanged(core, online=True), 0, self.kernel.now)
+            self._tell(CoreChanged(core, online=True))
 
     def _tell(self, what: CoreChanged) -> None:
         concerned = {

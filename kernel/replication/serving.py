@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from kernel.hardware import Hardware
 from kernel.messaging.endpoint import Link
@@ -21,7 +22,8 @@ from kernel.monitor import Handling, Monitor
 from kernel.program import Send, Spend
 from kernel.replication import node as nodes
 from kernel.replication.machines import StateMachine
-from kernel.replication.node import Deliver, Install, Multicast, Node, Output, Refuse, Reset
+from kernel.replication.node import Command, Deliver, Install, Multicast, Node, Output, Refuse, Reset
+from kernel.replication.spreading import Relay
 
 Operation = tuple[int, int]
 """The core on which an operation was submitted, and its number there; number 0: that of the protocol itself."""
@@ -119,57 +121,83 @@ class Replica:
 
 
 class ReplicaService:
-    """The part of one monitor that keeps its core's replicas."""
+    """The part of one monitor that keeps its core's replicas.
+
+    While the core is off line they do nothing, though another monitor takes its messages (`kernel.hotplug`): what
+    comes is kept until it runs again.
+    """
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
         self._hardware: Hardware = monitor.kernel.hardware
         self.replicas: dict[str, Replica] = {}
+        self.away = False
+        """The core was taken off line; it notices that it runs again when it next has something to do."""
+        self._kept: deque[Callable[[], Handling]] = deque()
         self._update_ps = self._hardware.cost_ps("update", monitor.core)
-        monitor.handlers[ReplicaMessage] = self._message
-        monitor.handlers[Submit] = self._submit
-        monitor.handlers[Read] = self._read
-        monitor.handlers[CoreChanged] = self._core_changed
+        handlers: dict[type, Callable[[Any], Handling]] = {
+            ReplicaMessage: self._message, Submit: self._submit, Read: self._read, CoreChanged: self._core_changed,
+        }  # fmt: skip
+        for kind, handler in handlers.items():
+            monitor.handlers[kind] = partial(self._while_running, handler)
 
     # -- what comes in -----------------------------------------------------------------------------
 
-    def _message(self, message: ReplicaMessage) -> Handling:
-        replica = self.replicas.get(message.name)
-        if replica is None:
+    def _while_running(self, handler: Callable[[Any], Handling], message: Any) -> Handling:
+        if not self._monitor.driver.online:
+            self._kept.append(partial(handler, message))
+            if isinstance(message, ReplicaMessage):
+                self._arrived(message)
             return
-        yield from self._catch_up(replica)
-        replica.received += 1
-        account = replica.accounts.get(message.operation)
-        step = partial(replica.node.handle, message.sender, message.message)
-        yield from self._step(replica, message.operation, step)
+        yield from self._resume()
+        if isinstance(message, ReplicaMessage):
+            yield from handler(message)
+            self._arrived(message)
+        else:
+            yield from handler(message)
+
+    def _arrived(self, message: ReplicaMessage) -> None:
+        """It is not on its way any more."""
+        replica = self.replicas.get(message.name)
+        account = None if replica is None else replica.accounts.get(message.operation)
         if account is not None:
             account.under_way -= 1
 
+    def _resume(self) -> Handling:
+        """What replicas are to be told of cores comes before anything else, then what has come in the meantime."""
+        if self.away:
+            self.away = False
+            for replica in self.replicas.values():
+                replica.notices.append(CoreChanged(self._monitor.core, online=True))
+        for replica in list(self.replicas.values()):
+            while replica.notices:
+                what = replica.notices.popleft()
+                tell = replica.node.started if what.online else replica.node.stopped
+                yield from self._step(replica, (what.core, 0), partial(tell, what.core))
+        while self._kept:
+            yield from self._kept.popleft()()
+
+    def _message(self, message: ReplicaMessage) -> Handling:
+        replica = self.replicas[message.name]
+        replica.received += 1
+        step = partial(replica.node.handle, message.sender, message.message)
+        yield from self._step(replica, message.operation, step)
+
     def _submit(self, message: Submit) -> Handling:
         replica = self.replicas[message.name]
-        yield from self._catch_up(replica)
         number = replica.node.submitted + 1
         replica.waiting[number] = message.reply
         operation = replica.core, number
         replica.accounts[operation] = Account(self._monitor.kernel.now)
-        yield from self._step(replica, operation, lambda: replica.node.submit(message.operation))
+        yield from self._step(replica, operation, partial(replica.node.submit, message.operation))
 
     def _read(self, message: Read) -> Handling:
-        replica = self.replicas[message.name]
-        yield from self._catch_up(replica)
         yield Spend(self._update_ps)
-        yield Send(message.reply, Done(replica.machine.read(message.query)))
+        yield Send(message.reply, Done(self.replicas[message.name].machine.read(message.query)))
 
     def _core_changed(self, message: CoreChanged) -> Handling:
-        for replica in list(self.replicas.values()):
-            yield from self._catch_up(replica)
-
-    def _catch_up(self, replica: Replica) -> Handling:
-        """What the replica is to be told of cores it is told before anything else, and in the order it happened."""
-        while replica.notices:
-            what = replica.notices.popleft()
-            tell = replica.node.started if what.online else replica.node.stopped
-            yield from self._step(replica, (what.core, 0), partial(tell, what.core))
+        """The replicas have been told by now."""
+        yield from ()
 
     # -- what goes out -----------------------------------------------------------------------------
 
@@ -182,19 +210,22 @@ class ReplicaService:
             match output:
                 case nodes.Send():
                     sends.append(output)
-                case Multicast(cores, message):
-                    sends += [nodes.Send(core, message) for core in cores]
+                case Multicast(cores, what):
+                    sends += [nodes.Send(core, what) for core in cores]
                 case _:
                     answers += self._done(replica, output)
-        account = replica.accounts.get(operation)
-        if account is not None:
-            account.messages += len(sends)
-            account.under_way += len(sends)
-        replica.sent += len(sends)
-        for send in sends:
-            yield from self._monitor.send(
-                send.core, ReplicaMessage(replica.name, replica.core, send.message, operation)
-            )
+        messages = [
+            (send.core, ReplicaMessage(replica.name, replica.core, send.message, _sent_for(send.message, operation)))
+            for send in sends
+        ]
+        for _, message in messages:
+            account = replica.accounts.get(message.operation)
+            if account is not None:
+                account.messages += 1
+                account.under_way += 1
+        replica.sent += len(messages)
+        for core, message in messages:
+            yield from self._monitor.send(core, message)
         for reply, answer in answers:
             yield Send(reply, answer)
             assert answer.operation is not None
@@ -221,3 +252,14 @@ class ReplicaService:
         reply = replica.waiting.pop(answer.operation[1], None)
         if reply is not None:
             yield reply, answer
+
+
+def _sent_for(message: object, cause: Operation) -> Operation:
+    """The operation that a message is for: that of the command it carries, else of what it was sent upon."""
+    if isinstance(message, Relay):
+        message = message.message
+    for carried in ("command", "work"):
+        command = getattr(message, carried, None)
+        if isinstance(command, Command):
+            return command.core, command.number
+    return cause

@@ -115,6 +115,8 @@ class Spreading(Node):
     def _relayed(self, sender: int, message: Relay) -> list[Output]:
         key = message.root, message.number
         known = key in self.seen
+        if known and sender != message.root:  # the root has reached this core already, past the one that stopped
+            return []
         out = [] if known else _passed_on(message)
         if message.answered and not self.node.repairs:
             self.seen = {each for each in self.seen if each[0] != key[0] or each[1] >= message.settled} | {key}

@@ -160,6 +160,8 @@ class TwoPhaseCommit(Node):
 
     def _vote(self, sender: int, transaction: Transaction, ready: bool) -> None:
         known = self.coordinating.get(transaction)
+        if known is None and ready:  # it has been given up, and who has prepared since is to be told
+            self._send(sender, Decision(transaction, commit=False))
         if known is None or known.decided:
             return
         if not ready:

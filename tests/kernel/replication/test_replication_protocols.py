@@ -33,13 +33,19 @@ from kernel.replication.exploration import (
     validity,
 )
 from kernel.replication.group import Flushed, Group
-from kernel.replication.node import Node
+from kernel.replication.node import Node, Output
 from kernel.replication.paxos import Paxos, Promise, Vote
+from kernel.replication.spreading import Spreading, chain
 from kernel.replication.two_phase_commit import TwoPhaseCommit
 
 
 def first_letter(operation: Hashable) -> Hashable:
     return str(operation)[0]
+
+
+def bare(node: Node) -> Any:
+    """The protocol's node, whether its multicasts go along a tree or not."""
+    return node.node if isinstance(node, Spreading) else node
 
 
 def with_a_majority(explored: Exploration, world: World) -> None:
@@ -49,8 +55,7 @@ def with_a_majority(explored: Exploration, world: World) -> None:
 
 def unless_blocked(explored: Exploration, world: World) -> None:
     """All is decided and nothing held, unless the coordinator has stopped with all prepared."""
-    nodes = [explored.nodes(world)[core] for core in sorted(world.running)]
-    assert all(isinstance(node, TwoPhaseCommit) for node in nodes)
+    nodes = [bare(explored.nodes(world)[core]) for core in sorted(world.running)]
     if any(node.blocked for node in nodes):
         return
     all_done(explored, world)
@@ -62,7 +67,7 @@ def unless_blocked(explored: Exploration, world: World) -> None:
 def converged(explored: Exploration, world: World) -> None:
     """All replicas that run know the same, and last wrote the same."""
     answered(explored, world)
-    nodes = [explored.nodes(world)[core] for core in sorted(world.running)]
+    nodes = [bare(explored.nodes(world)[core]) for core in sorted(world.running)]
     for node in nodes:
         if (node.vector, node.last) != (nodes[0].vector, nodes[0].last):
             raise Violation(f"core {node.core} has {node.last}, core {nodes[0].core} {nodes[0].last}")
@@ -75,7 +80,6 @@ class Protocol:
     make: Callable[[int, range], Node]
     always: tuple[Check, ...]
     rest: tuple[Check, ...]
-    survives_all_but_one: bool = True
 
     def explored(self, cores: int, *clients: tuple[int, str], **given: Any) -> Exploration:
         nodes = [self.make(core, range(cores)) for core in range(cores)]
@@ -135,6 +139,18 @@ def test_a_core_of_three_stops_and_comes_back_amid_writes(name: str) -> None:
 def test_one_client_writes_twice_and_another_once_while_a_core_stops(name: str) -> None:
     writers = [(0, "x1"), (1, "x2")] if name == "paxos" else [(0, "x1 y1"), (1, "x2")]
     explore(PROTOCOLS[name].explored(3, *writers, stops=1), 1_500_000)
+
+
+@each_protocol
+def test_along_a_tree_a_command_reaches_all_wherever_a_core_stops(name: str) -> None:
+    """The deepest tree there is, so that one that stops is between the others."""
+    protocol = PROTOCOLS[name]
+
+    def make(core: int, cores: range) -> Node:
+        return Spreading(protocol.make(core, cores), chain)
+
+    for core in (0, 1):
+        explore(replace(protocol, make=make).explored(3, (core, "x1"), stops=1), 50_000)
 
 
 def test_paxos_decides_nothing_without_a_majority_and_all_when_it_is_back() -> None:
@@ -225,6 +241,19 @@ class WritesInAnyOrder(Eventual):
 class NoAntiEntropy(Eventual):
     def _exchange(self, core: int | None) -> None:
         pass
+
+
+class DoesNotReachBelow(Spreading):
+    def _reach(self, number: int, stopped: int) -> list[Output]:
+        return []
+
+
+def test_a_tree_that_is_not_mended_is_found_out() -> None:
+    def make(core: int, cores: range) -> Node:
+        return DoesNotReachBelow(Paxos(core, cores), chain)
+
+    with pytest.raises(Violation):
+        explore(replace(PAXOS, make=make).explored(3, (0, "x1"), stops=1), 50_000)
 
 
 @pytest.mark.parametrize(
