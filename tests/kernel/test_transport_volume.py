@@ -264,7 +264,10 @@ def test_dispatchers_are_moved_while_they_send_and_receive(load: Load, kind: str
 def test_two_that_send_and_look_for_room_do_not_shut_each_other_out(
     load: Load, seed: int, slots: int, senders: int
 ) -> None:
-    """What a waiting sender reads has to be acknowledged by itself: its side may receive nothing more."""
+    """What a waiting sender reads it has to acknowledge itself: perhaps its side receives nothing more.
+
+    A line that was looked at while a message before it was not read yet counts as read with that message.
+    """
     setting = Setting((0, 1), slots, seed == 21, senders, moves=True)
     Exchange(Multikernel.boot(load("amd-4x4")), setting, 2000 if seed == 19 else 6000, seed).run()
 
