@@ -1,7 +1,7 @@
 """Who waits for whom on a booted machine: the graph that `kernel.deadlock` judges.
 
-Seen are locks, joins, conditions, semaphores and barriers of a domain, and the channels that monitors know, whether
-a thread waits for a message there or for room. Whoever waits for anything else is taken to go on by itself, as it
+Seen are locks, joins, conditions, semaphores and barriers of a domain, and the channels that monitors know, over
+LMP and UMP, whether a thread waits for a message there or for room. Whoever waits for anything else is taken to go on by itself, as it
 may: a timer, the kernel, a monitor or the SKB wakes it, or a service gets a new client, which a user may spawn. So
 nobody is said to be in a deadlock who could yet be released; but a thread that waits for what is not seen, or
 could be helped by one that only could, is not found.
@@ -18,6 +18,7 @@ from kernel.cpu_driver import CpuDriver
 from kernel.deadlock import Deadlock, Need, deadlocks, never, sentence
 from kernel.domain import Domain
 from kernel.messaging.binding import Binding, End
+from kernel.messaging.lmp import LmpLink
 from kernel.messaging.ump import UmpLink
 from kernel.monitor import Monitor
 from kernel.ownership import Found, lock_need, owned_waits, take_found, thread_name
@@ -187,16 +188,23 @@ def _between(machine: Machine, waits: Waits) -> None:
 
 
 def _under_way(end: End, ends: dict[int, End]) -> bool:
-    """Whether something comes to this end by itself: a message already written, or that the other end is no more."""
-    back = end.channel.peer.number
+    """Whether something may come to this end by itself: a message already sent, or that the other end is no more."""
     link = end.channel.peer.link
-    written = isinstance(link, UmpLink) and link.ring.written > link.ring.read
-    return back not in ends or written or not _all_there(end)
+    if not _seen(link) or end.channel.peer.number not in ends or not _all_there(end):
+        return True
+    return isinstance(link, UmpLink) and link.ring.written > link.ring.read
 
 
 def _room(link: object) -> bool:
-    """Whether those that wait for room on a link are about to find some."""
+    """Whether those that wait for room on a link may be about to find some."""
+    if not _seen(link):
+        return True
     return isinstance(link, UmpLink) and (link.ring.room > 0 or link.back.ring.looked < link.back.ring.written)
+
+
+def _seen(link: object) -> bool:
+    """Whether it can be told what is on its way: not where monitors pass it on, or a notification brings it."""
+    return type(link) in (LmpLink, UmpLink)
 
 
 def _all_there(end: End) -> bool:
