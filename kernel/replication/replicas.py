@@ -248,9 +248,26 @@ class Replicas:
             raise ReplicationError(f"all cores with a replica of {self.name} are off line")
         return min(running, key=lambda each: (each != core, self.kernel.hardware.message_ps(core, each), each))
 
-    def client(self, core: int) -> Client:
-        """For one thread of a program on `core`."""
-        return Client(self, core)
+    def client(self, core: int, of: int | None = None) -> Client:
+        """For one thread of a program on `core`: of its own replica or the nearest, or that of core `of`."""
+        return Client(self, core, self.nearest(core) if of is None else of)
+
+    def begin(self, core: int, operation: Hashable) -> None:
+        """Submit on `core`, which has a replica, what nobody waits for; it is tried again if it is refused."""
+        retries = self.client(core).backoff()
+
+        def submit(now: int) -> None:
+            monitor = self.kernel.monitors[core]
+            reply = LmpLink(self.kernel.hardware, core, Mailbox(answered))
+            monitor.endpoint.deliver(
+                Submit(self.name, operation, reply), self.kernel.hardware.cost_ps("lmp", core), now
+            )
+
+        def answered(answer: object) -> None:
+            if isinstance(answer, Refused):
+                self.kernel.timeline.at(self.kernel.now + next(retries), Priority.MESSAGE, core, submit)
+
+        submit(self.kernel.now)
 
     def cost(self, operation: Operation) -> Cost | None:
         """What an operation has cost; None as long as it is not answered."""
@@ -349,28 +366,30 @@ def _listed(cores: Iterable[int]) -> str:
 
 
 class Mailbox(Endpoint):
-    """Where an answer to the shell arrives: nobody receives there."""
+    """Where an answer arrives that no thread waits for; `told` is called with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[object], None] = lambda _: None) -> None:
         super().__init__(poll_ps=0)
         self.messages: list[object] = []
+        self._told = told
 
     def deliver(
         self, message: object, receive_ps: int, now: int, local: CpuDriver | None = None
     ) -> Thread | None:
         self.messages.append(message)
+        self._told(message)
         return None
 
 
 class Client:
     """A thread's way to a replicated service; each method is a part of a program.
 
-    It uses the replica of its core, if it has one, else the nearest one; that is chosen when the client is made.
+    It uses the replica of core `replica`, for as long as it lives.
     """
 
-    def __init__(self, replicas: Replicas, core: int) -> None:
+    def __init__(self, replicas: Replicas, core: int, replica: int) -> None:
         kernel = replicas.kernel
-        self.replica = replicas.nearest(core)
+        self.replica = replica
         self._replicas = replicas
         self._core = core
         self._endpoint = Endpoint(kernel.hardware.cost_ps("poll", core))
