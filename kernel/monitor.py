@@ -31,7 +31,7 @@ from kernel.messaging.lmp import LmpLink, WakingLink
 from kernel.messaging.ump import channel
 from kernel.program import Environment, Invoke, Receive, Send
 from kernel.threads import Code, Operation
-from kernel.timeline import Timeline
+from kernel.timeline import Priority, Timeline
 from skb.placement import Parameters
 
 if TYPE_CHECKING:
@@ -228,6 +228,14 @@ class Monitor:
             self._links[core] = link = there
             other._links[self.core] = back
         return link
+
+    def remind(self, message: object, delay_ps: int) -> None:
+        """Have a message come to oneself after a while, by the timer."""
+
+        def arrive(now: int) -> None:
+            self.endpoint.deliver(message, 0, now)
+
+        self.kernel.timeline.at(self.kernel.now + delay_ps, Priority.TIMER, self.core, arrive)
 
     # -- waking ------------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ from kernel.capabilities.shootdown import Tree
 from kernel.capabilities.types import PAGE_BYTES, ObjectType
 from kernel.capabilities.virtual_memory import Invalidation
 from kernel.hardware import Hardware
-from kernel.messaging.lmp import LmpLink
 from skb.facts import Compound
 from skb.knowledge import KnowledgeBase
 
@@ -89,6 +88,6 @@ def boot_capabilities(kernel: KernelOfMonitors) -> dict[int, CapabilityService]:
 
     services = serve(
         monitors, memory, near,
-        lambda core: LmpLink(hardware, core, monitors[core].endpoint), neighbours, spread,
+        lambda core: (hardware.cost_ps("poll", core), hardware.cost_ps("timeslice", core)), neighbours, spread,
     )  # fmt: skip
     return services

@@ -1,8 +1,8 @@
 """Capabilities as a part of the simulated monitors, as `kernel.hotplug` is: messages in, messages out, time charged.
 
 Each message costs the monitor a system call, for the CPU driver to look at or change its database, and what receiving
-and sending cost anyway. What another operation was in the way of is tried again by a message to oneself, which
-comes after those that have arrived by then.
+and sending cost anyway. What another operation was in the way of is tried again after the next message, as that may
+have ended it, and else after a while, each time after twice as long (Barrelfish's back-off).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from kernel.capabilities.memory_server import Homes, partition
 from kernel.capabilities.messages import CopyTo
 from kernel.capabilities.shootdown import Tree
 from kernel.capabilities.virtual_memory import Invalidation
-from kernel.messaging.endpoint import Endpoint, Link
-from kernel.program import Invoke, Send
+from kernel.messaging.endpoint import Endpoint
+from kernel.program import Invoke
 from kernel.threads import Operation
 
 Handling = Generator[Operation, Any, None]
@@ -37,6 +37,8 @@ class MonitorOfCore(Protocol):
 
     def send(self, core: int, message: object) -> Handling: ...
 
+    def remind(self, message: object, delay_ps: int) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class CapabilityMessage:
@@ -48,7 +50,7 @@ class CapabilityMessage:
 
 @dataclass(frozen=True, slots=True)
 class RetryRefused:
-    """To oneself: try again what was refused."""
+    """To oneself, after a while: try again what was refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +61,33 @@ class UseCapabilities:
 
 
 class CapabilityService:
-    """The part of one monitor that handles capabilities. `to_itself` is a local link to the monitor's endpoint."""
+    """The part of one monitor that handles capabilities; `backs_off_ps` are the shortest and the longest whiles."""
 
-    def __init__(self, monitor: MonitorOfCore, capabilities: CoreCapabilities, to_itself: Link) -> None:
+    def __init__(
+        self, monitor: MonitorOfCore, capabilities: CoreCapabilities, backs_off_ps: tuple[int, int]
+    ) -> None:
         self.capabilities = capabilities
         self.spaces: dict[tuple[int, int], Invocations] = {}  # of the core's dispatchers, by domain and index
         self._blocks: dict[int, list[Object]] = {}  # the RAM that each domain has here
         self._monitor = monitor
-        self._to_itself = to_itself
-        self._retrying = False
+        self._least_ps, self._most_ps = backs_off_ps
+        self._back_off_ps = self._least_ps
+        self._reminded = False
         self._later: list[Callable[[], Handling]] = []
         monitor.handlers[CapabilityMessage] = self._message
         monitor.handlers[RetryRefused] = self._retry
         monitor.handlers[UseCapabilities] = self._use
 
     def _message(self, message: CapabilityMessage) -> Handling:
-        yield from self.carry_out(lambda: self.capabilities.handle(message.sender, message.message))
+        def handle() -> None:
+            self.capabilities.handle(message.sender, message.message)
+            self.capabilities.retry()
+
+        yield from self.carry_out(handle)
 
     def _retry(self, message: RetryRefused) -> Handling:
-        self._retrying = False
+        self._reminded = False
+        self._back_off_ps = min(2 * self._back_off_ps, self._most_ps)
         yield from self.carry_out(self.capabilities.retry)
 
     def _use(self, message: UseCapabilities) -> Handling:
@@ -91,9 +101,11 @@ class CapabilityService:
             yield from self._monitor.send(core, CapabilityMessage(self._monitor.core, message))
         while self._later:
             yield from self._later.pop(0)()
-        if self.capabilities.retries and not self._retrying:
-            self._retrying = True
-            yield Send(self._to_itself, RetryRefused())
+        if not self.capabilities.retries:
+            self._back_off_ps = self._least_ps
+        elif not self._reminded:
+            self._reminded = True
+            self._monitor.remind(RetryRefused(), self._back_off_ps)
 
     def later(self, handling: Callable[[], Handling]) -> None:
         """Have the monitor do this when it has done what it is at: for what is told how something went."""
@@ -154,7 +166,7 @@ class CapabilityService:
 
 def serve(
     monitors: Mapping[int, MonitorOfCore], memory: Sequence[Object], near: Mapping[int, int],
-    to_itself: Callable[[int], Link],
+    backs_off_ps: Callable[[int], tuple[int, int]],
     neighbours: Callable[[int], Sequence[int]],
     spread: Callable[[int, Sequence[Invalidation]], Tree] | None = None,
 ) -> dict[int, CapabilityService]:
@@ -166,7 +178,7 @@ def serve(
     def part(core: int, monitor: MonitorOfCore) -> CapabilityService:
         spread_from = None if spread is None else (lambda what: spread(core, what))
         capabilities = CoreCapabilities(core, cores, homes, lambda: neighbours(core), spread_from)
-        return CapabilityService(monitor, capabilities, to_itself(core))
+        return CapabilityService(monitor, capabilities, backs_off_ps(core))
 
     cores = frozenset(monitors)
     homes = Homes(partition(memory, sorted(monitors), near))
