@@ -1,10 +1,10 @@
 """Who waits for whom on a booted machine: the graph that `kernel.deadlock` judges.
 
 Seen are locks, joins, conditions, semaphores and barriers of a domain, and the channels that monitors know, over
-LMP and UMP, whether a thread waits for a message there or for room. Whoever waits for anything else is taken to go on by itself, as it
-may: a timer, the kernel, a monitor or the SKB wakes it, or a service gets a new client, which a user may spawn. So
-nobody is said to be in a deadlock who could yet be released; but a thread that waits for what is not seen, or
-could be helped by one that only could, is not found.
+LMP and UMP, whether a thread waits for a message there or for room. Whoever waits for anything else is taken to go
+on by itself, as it may: a timer, the kernel, a monitor or the SKB wakes it, or a service gets a new client, which a
+user may spawn. So nobody is said to be in a deadlock who could yet be released; but a thread that waits for what is
+not seen, or could be helped by one that only could, is not found.
 """
 
 from __future__ import annotations
