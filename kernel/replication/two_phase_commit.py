@@ -17,7 +17,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kernel.replication.node import Command, Node, Refuse, Reset
+from kernel.replication.node import Command, Node, Output, Refuse, Reset
 
 Transaction = tuple[int, int]
 """The core that coordinates it, and that core's number for it."""
@@ -101,7 +101,8 @@ class TwoPhaseCommit(Node):
         self.log: list[Command] = []
         self.prepared: dict[Transaction, Prepare] = {}
         """What this core has voted for, or coordinates, and does not know the outcome of."""
-        self.deferred: dict[Transaction, Prepare] = {}  # joins, to be voted on when nothing is in their way
+        self.deferred: dict[Transaction, Prepare] = {}
+        """What this core is to vote on when nothing is in its way any more: joins, and what `ready` puts off."""
         self.coordinating: dict[Transaction, Coordinated] = {}
         self.outcomes: dict[Transaction, bool] = {}  # as long as somebody may ask
         self.transactions = 0
@@ -116,12 +117,21 @@ class TwoPhaseCommit(Node):
         """What is prepared here, and cannot be decided before its coordinator runs again (if others know no more)."""
         return tuple(each for each in sorted(self.prepared) if each[0] not in self.running)
 
-    def ready(self, work: Hashable) -> bool:
-        """Whether this may be prepared here now: nothing else is."""
+    def ready(self, work: Hashable) -> bool | None:
+        """Whether this may be prepared here now: nothing else is. None: that will be told by `vote`."""
         return not self.prepared
 
+    def vote(self, transaction: Transaction) -> list[Output]:
+        """What `ready` has put off is prepared now."""
+        if transaction in self.deferred:
+            self.prepared[transaction] = self.deferred.pop(transaction)
+            self._send(transaction[0], Vote(transaction, ready=True))
+        elif transaction[0] == self.core:
+            self._vote(self.core, transaction, ready=True)
+        return self._taken()
+
     def _begin(self, command: Command) -> None:
-        if self.fresh or not self.ready(command):
+        if self.fresh or self.ready(command) is False:
             self._outputs.append(Refuse(command))
         else:
             self._coordinate(command, tuple(core for core in self.cores if core in self.current & self.running))
@@ -151,7 +161,8 @@ class TwoPhaseCommit(Node):
         prepare = Prepare(transaction, work, participants, settled)
         others = frozenset(participants) - {self.core}
         self.prepared[transaction] = prepare
-        self.coordinating[transaction] = Coordinated(prepare, others)
+        put_off = isinstance(work, Command) and self.ready(work) is None
+        self.coordinating[transaction] = Coordinated(prepare, others | ({self.core} if put_off else frozenset()))
         joins = work.core if isinstance(work, Join) else None
         self._multicast((core for core in participants if core in others - {joins}), prepare, answered=True)
         if joins is not None:
@@ -215,8 +226,10 @@ class TwoPhaseCommit(Node):
         if isinstance(message.work, Join):
             self.deferred[transaction] = message
             self._vote_on_joins()
-        elif self.fresh or transaction[0] not in self.current or not self.ready(message.work):
+        elif self.fresh or transaction[0] not in self.current or (ready := self.ready(message.work)) is False:
             self._send(transaction[0], Vote(transaction, ready=False))
+        elif ready is None:
+            self.deferred[transaction] = message
         else:
             self.prepared[transaction] = message
             self._send(transaction[0], Vote(transaction, ready=True))
@@ -224,7 +237,8 @@ class TwoPhaseCommit(Node):
     def _vote_on_joins(self) -> None:
         """A join waits for what is in its way; only of two joins that wait for each other one gives in."""
         for transaction, message in sorted(self.deferred.items(), key=lambda each: each[0]):
-            assert isinstance(message.work, Join)
+            if not isinstance(message.work, Join):
+                continue
             joins = message.work.core
             mine = [each for each in self.prepared if each in self.coordinating]
             if any(isinstance(self.prepared[each].work, Join) and each < transaction for each in mine):
