@@ -301,6 +301,8 @@ fact(core_latency, [from:core, to:core, latency:number, unit:oneof([ns, cycles])
 fact(message_rtt, [from:core, to:core, mean:number, variance:number, min:number, max:number],
      [from, to], [measured],
      "round trip of a message between two cores, in cycles of the sending core").
+fact(message_rate, [from:core, to:core, rate:number], [from, to], [measured],
+     "so many messages from core to core in a thousand cycles of the sending one, 16 of them always under way").
 
 % -- a priori
 
