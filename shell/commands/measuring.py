@@ -138,8 +138,9 @@ def _multicast(session: Session, root: int, count: int) -> Result:
 @click.argument("cores", required=False)
 def measure(session: Session, cores: str | None, count: int) -> Result:
     """States core_latency/4, message_rtt/6 and message_rate/3 for each two cores, both ways. They are your facts,
-    believed before what the machine's folder says: the next placement goes by them, `save` keeps them, a machine booted
-    anew has forgotten them. What runs on these cores meanwhile is in the figures. Interrupted, it states nothing.
+    believed before what the machine's folder says: the next placement goes by them, `save` keeps them, a machine
+    booted anew has forgotten them. What runs on these cores meanwhile is in the figures. Interrupted, it states
+    nothing.
     """
     kernel = session.kernel
     _count(count)
