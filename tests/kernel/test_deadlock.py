@@ -347,6 +347,58 @@ def test_two_domains_that_fill_each_other_s_rings_are_found(kernel: Multikernel,
     assert ", where peer1.0 thread 1 could receive" in text
 
 
+def test_messages_on_their_way_are_waited_for_in_no_deadlock(kernel: Multikernel) -> None:
+    """Two domains that speak in turn, looked at all the time: one waits always, mostly both do."""
+    turns, waiters = [0], [0]
+
+    def side(own: str, other: str, first: bool) -> Main:
+        def main(environment: Environment) -> Code:
+            service = yield from export(environment, own)
+            out = []
+
+            def serve() -> Code:
+                out.append((yield from service.receive()).channel)
+
+            thread = yield Fork(serve())
+            into = yield from bind(environment, other, terms=Terms(slots=3))
+            yield Join(thread)
+            if first:
+                yield from out[0].send(Fragment(0, b""))
+            while True:
+                yield from into.receive()
+                yield Sleep(20_000)
+                yield from out[0].send(Fragment(0, b""))
+                turns[0] += 1
+
+        return main
+
+    spawn(kernel, "ping", side("ping", "pong", True), [0])
+    spawn(kernel, "pong", side("pong", "ping", False), [1])
+    for _ in range(1000):
+        kernel.run(500_000)
+        found = waiting(kernel)
+        assert found.deadlocks == ()
+        waiters[0] += len(found.waits)
+    assert turns[0] > 10 and waiters[0] > 100
+
+
+def test_a_service_that_waits_may_have_another_client(kernel: Multikernel) -> None:
+    def serves(environment: Environment) -> Code:
+        service = yield from export(environment, "mute")
+        while True:
+            yield from service.receive()
+
+    def asks(environment: Environment) -> Code:
+        channel = yield from bind(environment, "mute")
+        yield from channel.receive()
+
+    spawn(kernel, "mute", serves, [0])
+    spawn(kernel, "asks", asks, [1])
+    kernel.run(500 * PS_PER_MS)
+    (wait,) = waiting(kernel).waits
+    assert (wait.thread, wait.by, wait.never) == ("asks.0 thread 1", ("mute.0 thread 1",), False)
+
+
 def test_who_waits_for_a_timer_or_for_the_next_client_is_in_no_deadlock(kernel: Multikernel) -> None:
     def sleeps(environment: Environment) -> Code:
         yield Lock(environment.mutex())
