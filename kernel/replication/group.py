@@ -59,11 +59,12 @@ class Ordered:
 class Flush:
     """Take in no more in your view; what has happened, as you know it, from `place` on?
 
-    `life`: how often the sender had stopped before.
+    `life`: how often the sender had stopped before; `view`: the last it knows.
     """
 
     attempt: Attempt
     life: int
+    view: int
     members: tuple[int, ...]
     place: int
 
@@ -179,17 +180,20 @@ class Group(Node):
         self._multicast((core for core in self.view.members if core != self.core), ordered)
 
     def _ordered(self, message: Ordered) -> None:
-        if message.view < self.view.number or self.fresh:
+        if message.view < self.view.number:
             return
-        if message.view == self.view.number and self.frozen_for is not None:
+        if message.view == self.view.number and (self.fresh or self.frozen_for is not None):
             return
-        self.early[message.place] = message
+        known = self.early.get(message.place)
+        if known is None or known.view < message.view:
+            self.early[message.place] = message
         self._take_early()
 
     def _take_early(self) -> None:
         """Carry out what has its turn; what is of a view to come waits for that."""
-        while self.frozen_for is None and (message := self.early.get(len(self.history))) is not None:
-            if message.view > self.view.number:
+        while not self.fresh and self.frozen_for is None:
+            message = self.early.get(len(self.history))
+            if message is None or message.view > self.view.number:
                 return
             del self.early[len(self.history)]
             if message.view == self.view.number:
@@ -216,14 +220,14 @@ class Group(Node):
             return
         self.attempt = self.frozen_for = max(self.highest, self.attempt[0], self.view.number) + 1, self.core
         self.next_members, self.answers = members, {}
-        flush = Flush(self.attempt, self.lives[self.core], members, len(self.history))
+        flush = Flush(self.attempt, self.lives[self.core], self.view.number, members, len(self.history))
         self._multicast((core for core in members if core != self.core), flush, answered=True)
         self._flushed(self.core, Flushed(self.attempt, self.view, len(self.history), (), fresh=False))
 
     def _flush(self, sender: int, message: Flush) -> None:
         if message.life < self.lives[sender]:  # it has stopped since
             return
-        if not self.fresh and sender not in self.view.members:
+        if not self.fresh and message.view < self.view.number and sender not in self.view.members:
             self._send(sender, Excluded(message.attempt))
         elif message.attempt <= self.attempt:
             self._send(sender, Superseded(self.attempt))

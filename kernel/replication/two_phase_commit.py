@@ -306,11 +306,10 @@ class TwoPhaseCommit(Node):
     def _lost(self, core: int) -> None:
         self.current -= {core}
         for transaction, known in sorted(self.coordinating.items()):
-            if core in known.waiting:
-                if known.decided:
-                    self._acknowledged(core, transaction)
-                else:
-                    self._abort(transaction)
+            if known.decided:
+                self._acknowledged(core, transaction)
+            elif core in known.waiting or known.prepare.work == Join(core):
+                self._abort(transaction)
         for transaction in [each for each in self.deferred if each[0] == core]:
             del self.deferred[transaction]
             self.outcomes[transaction] = False
