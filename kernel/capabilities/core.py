@@ -248,11 +248,18 @@ class CoreCapabilities:
     def take_back(self, block: Object, done: Done) -> None:
         """Revoke a block that this core's server has handed out, on all cores, and have it free again.
 
+        A program that has revoked its own capability to the block has revoked the server's copy: then another copy
+        will do, or, if there is none here, a new one is made as soon as nobody has any.
         Raises MEMORY_NOT_FOUND for what it has not handed out, or has taken back.
         """
-        slot = self._blocks.pop(block, None)
-        if slot is None:
+        own = self._blocks.pop(block, None)
+        if own is None:
             raise CapabilityError(ErrorCode.MEMORY_NOT_FOUND, f"{block} is not handed out by core {self.core}")
+        copies = [own] if self.database.get(own) is not None else list(self.database.copies(block))
+        if not copies:
+            self._make_anew(block, own, done)
+            return
+        slot = copies[0]
 
         def deleted(code: ErrorCode) -> None:
             assert code is ErrorCode.OK, code
@@ -264,6 +271,23 @@ class CoreCapabilities:
             self.submit(lambda client: messages.DeleteSlot(client, slot), deleted)
 
         self.submit(lambda client: messages.RevokeSlot(client, slot), revoked)
+
+    def _make_anew(self, block: Object, slot: Slot, done: Done) -> None:
+        """Make the capability to a block again, which nobody here has, and then take the block back."""
+        region = next(each for each in self._regions if each.base <= block.base < each.end)
+        retype = Retype(ObjectType.RAM, block.base - region.base, block.size)
+
+        def made(code: ErrorCode) -> None:
+            if code is ErrorCode.OK:
+                self._blocks[block] = slot
+                self.take_back(block, done)
+            else:  # another core has a copy yet: again, when that may be gone
+                self.retries.append((request, made, None))
+
+        def request(client: int) -> Request:
+            return messages.RetypeSlot(client, self._regions[region], retype, (slot,))
+
+        self.submit(request, made)
 
     # -- dispatchers -------------------------------------------------------------------------------
 

@@ -155,7 +155,7 @@ class CapabilityService:
         """Take back all RAM that the domain was given on this core, and so all that came of it anywhere."""
         for key in [key for key in self.spaces if key[0] == domain]:
             del self.spaces[key]
-        for block in self._blocks.pop(domain, ()):
+        for block in reversed(self._blocks.pop(domain, [])):  # its capability space, which names the others, last
             self.capabilities.give_back(block)
 
     def print_cspace(self, domain: int, index: int) -> list[CSpaceEntry]:

@@ -20,6 +20,8 @@ from kernel.capabilities.serving import CapabilityService, UseCapabilities
 from kernel.capabilities.types import PAGE_BYTES
 from kernel.capabilities.types import ObjectType as T
 from kernel.clock import PS_PER_MS
+from kernel.messaging.binding import bind, export
+from kernel.messaging.channel import Fragment
 from kernel.messaging.endpoint import Endpoint
 from kernel.messaging.lmp import LmpLink
 from kernel.multikernel import Multikernel
@@ -195,3 +197,38 @@ def test_a_program_shares_a_frame_unmaps_it_and_takes_it_back(
     kernel.spawn(Program("sharer", "shares a frame", "", main), cores=(0,))
     kernel.run(200 * PS_PER_MS)
     assert seen == [True, None, "SYS_ERR_CAP_NOT_FOUND: no capability at 0.30", 5]
+
+
+@pytest.mark.parametrize("abroad", [False, True], ids=["here", "abroad"])
+@pytest.mark.parametrize("what", ["revoke", "delete"])
+def test_memory_comes_back_from_a_domain_whatever_it_did_to_its_capabilities(
+    load: Callable[[str], KnowledgeBase], what: str, abroad: bool
+) -> None:
+    """It revokes RAM it was given, by which the server's copy goes; or deletes its own, having sent one away."""
+    kernel = Multikernel.boot(load("amd-4x4"))
+    free = [service.capabilities.memory.free_bytes for service in kernel.capabilities.values()]
+
+    def main(environment: Environment) -> Code:
+        calls = environment.capabilities()
+        if environment.rank == 1:
+            service = yield from export(environment, "keeper")
+            while True:
+                yield from service.receive()
+        yield from calls.allocate(12, Address(20))
+        yield from calls.retype(Address(20), Retype(T.FRAME, size=PAGE_BYTES), Address(21))
+        if abroad:
+            channel = yield from bind(environment, "keeper")
+            yield from channel.send(Fragment(0, b"", Address(20)))
+        if what == "revoke":
+            yield from calls.revoke(Address(20))
+        else:
+            yield from calls.delete(Address(21))
+            yield from calls.delete(Address(20))
+        environment.count()
+
+    domain = kernel.spawn(Program("taking", "", "", main), cores=[3, 12], dispatchers=2)
+    kernel.run(50 * PS_PER_MS)
+    assert kernel.status(domain).progress == 1, domain.fault
+    kernel.kill(domain.id)
+    kernel.run(500 * PS_PER_MS)
+    assert [service.capabilities.memory.free_bytes for service in kernel.capabilities.values()] == free
