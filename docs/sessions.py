@@ -3,7 +3,7 @@
     python docs/sessions.py [PAGE.md]...        every page, if none is named
 
 In a page, a block that begins with ```pilotfish holds commands (`> COMMAND`), each followed by what it prints, errors
-too. Blocks of code whose first line names a file (`%  even.pl: ...`, `#  mine.py: ...`) are written to the folder in
+too. Blocks of code whose first line names a file (`%  even.pl: ...`, `#  mine.py: ...`, `//  mine.if: ...`) are written to the folder in
 which all sessions of the page run. tests/test_docs.py holds every page to what is printed now.
 """
 
@@ -22,7 +22,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PILOTFISH = Path(sys.executable).parent / "pilotfish"
 
 _SESSION = re.compile(r"```pilotfish\n(.*?)```", re.DOTALL)
-_FILE = re.compile(r"```\w+\n((?:%|#)  ([\w-]+\.\w+):? .*?\n.*?)```", re.DOTALL)
+_FILE = re.compile(r"```\w+\n((?:%|#|//)  ([\w-]+\.\w+):? .*?\n.*?)```", re.DOTALL)
 _HOME = "/home/you/pilotfish"
 _MARK = "@@@ {} @@@"
 
