@@ -11,6 +11,8 @@ but `eventual` a name is given once, as the registry refuses one that is taken, 
     yield from connection.register("fs", iref, domain)
     iref = yield from connection.look_up("fs")
     names.owner_died(domain)
+
+Where the SKB goes on recording services itself, it calls `exported` for each, and the replicas only answer lookups.
 """
 
 from __future__ import annotations
@@ -91,6 +93,10 @@ class ReplicatedNames:
         """The names that the replica of `core` has, with their references."""
         registry = self._registry(core)
         return {name: found.iref for name, found in sorted(registry.names.items())}
+
+    def exported(self, name: str, iref: int, domain: int, core: int) -> None:
+        """The SKB has recorded a service: have the replicas know. Returns at once; that is done by messages."""
+        self.replicas.begin(self.replicas.nearest(core), Register(name, iref, domain, core))
 
     def owner_died(self, domain: int) -> None:
         """A domain is no more: have its names forgotten. Returns at once; that is done by messages."""

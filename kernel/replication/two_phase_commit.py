@@ -25,9 +25,10 @@ Transaction = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """That core, which was away, takes part again."""
+    """That core, which was away, takes part again; it had stopped `life` times before."""
 
     core: int
+    life: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class TwoPhaseCommit(Node):
         super().__init__(core, cores)
         self.current = frozenset(self.cores)
         """The cores whose replicas have missed nothing, as far as is known here."""
+        self.lives = dict.fromkeys(self.cores, 0)
         self.log: list[Command] = []
         self.prepared: dict[Transaction, Prepare] = {}
         """What this core has voted for, or coordinates, and does not know the outcome of."""
@@ -244,7 +246,9 @@ class TwoPhaseCommit(Node):
             if any(isinstance(self.prepared[each].work, Join) and each < transaction for each in mine):
                 del self.deferred[transaction]
                 self._send(transaction[0], Vote(transaction, ready=False))
-            elif joins == self.core or not (self.fresh or self.prepared or joins not in self.running - self.current):
+            elif self.lives[joins] != message.work.life:  # one of the two has yet to hear of a stop
+                continue
+            elif joins == self.core or not (self.fresh or self.prepared or joins not in self.running):
                 del self.deferred[transaction]
                 self.prepared[transaction] = message
                 self._send(transaction[0], Vote(transaction, ready=True))
@@ -291,7 +295,7 @@ class TwoPhaseCommit(Node):
         members = sorted(self.current & self.running)
         absent = sorted(self.running - self.current)
         if absent and members and members[0] == self.core and not self.prepared:
-            self._coordinate(Join(absent[0]), tuple(sorted({*members, absent[0]})))
+            self._coordinate(Join(absent[0], self.lives[absent[0]]), tuple(sorted({*members, absent[0]})))
 
     def _join(self, core: int, prepare: Prepare) -> None:
         self.current |= {core}
@@ -305,10 +309,11 @@ class TwoPhaseCommit(Node):
 
     def _lost(self, core: int) -> None:
         self.current -= {core}
+        self.lives[core] += 1
         for transaction, known in sorted(self.coordinating.items()):
             if known.decided:
                 self._acknowledged(core, transaction)
-            elif core in known.waiting or known.prepare.work == Join(core):
+            elif core in known.waiting or (isinstance(known.prepare.work, Join) and known.prepare.work.core == core):
                 self._abort(transaction)
         for transaction in [each for each in self.deferred if each[0] == core]:
             del self.deferred[transaction]
@@ -328,6 +333,7 @@ class TwoPhaseCommit(Node):
     def _returned(self) -> None:
         """Settle what this core was coordinating; then the others let it join."""
         self.current -= {self.core}
+        self.lives[self.core] += 1
         for transaction, known in sorted(self.coordinating.items()):
             if known.decided:
                 unsure = sorted(known.waiting & self.running)

@@ -91,6 +91,14 @@ def test_the_names_of_a_domain_that_ends_are_forgotten(kernel: Multikernel, how:
     assert names.names(0) == names.names(4) == {"other": 2}
 
 
+def test_what_the_skb_records_is_known_to_the_replicas(kernel: Multikernel) -> None:
+    names = ReplicatedNames(Replication.of(kernel), (0, 4), "two-phase")
+    for core, (name, iref) in zip((0, 4), (("fs", 1), ("net", 2)), strict=True):  # at once: one is refused at first
+        names.exported(name, iref, 100, core)
+    kernel.run(10 * PS_PER_MS)
+    assert names.names(0) == names.names(4) == {"fs": 1, "net": 2}
+
+
 def test_an_unknown_name_is_an_error_in_the_program(kernel: Multikernel) -> None:
     names = ReplicatedNames(Replication.of(kernel), (0, 4), "group")
     said: list[str] = []
