@@ -384,34 +384,38 @@ class Mailbox(Endpoint):
 class Client:
     """A thread's way to a replicated service; each method is a part of a program.
 
-    It uses the replica of core `replica`, for as long as it lives.
+    It uses the replica of core `replica` until that is off line, then the nearest. What it has asked by then is
+    answered when that core runs again.
     """
 
     def __init__(self, replicas: Replicas, core: int, replica: int) -> None:
-        kernel = replicas.kernel
-        self.replica = replica
         self._replicas = replicas
         self._core = core
-        self._endpoint = Endpoint(kernel.hardware.cost_ps("poll", core))
-        monitor = kernel.monitors[self.replica]
+        self._endpoint = Endpoint(replicas.kernel.hardware.cost_ps("poll", core))
         self._to: Link
         self._back: Link
-        if self.replica == core:
+        self._connect(replica)
+        self.last: Operation | None = None
+        """What the last operation was numbered: `Replicas.cost` tells its cost."""
+
+    def _connect(self, replica: int) -> None:
+        self.replica = replica
+        kernel, core = self._replicas.kernel, self._core
+        monitor = kernel.monitors[replica]
+        if replica == core:
             self._to = LmpLink(kernel.hardware, core, monitor.endpoint)
             self._back = LmpLink(kernel.hardware, core, self._endpoint)
         else:
             self._to, self._back = channel(
-                kernel.timeline, kernel.hardware, (core, self._endpoint), (self.replica, monitor.endpoint),
+                kernel.timeline, kernel.hardware, (core, self._endpoint), (replica, monitor.endpoint),
                 queueing=True,
             )
-        self.last: Operation | None = None
-        """What the last operation was numbered: `Replicas.cost` tells its cost."""
 
     def submit(self, operation: Hashable) -> PartOfProgram:
         """Have an operation carried out on all replicas, however often it takes; the result."""
         retries = self.backoff()
         while True:
-            answer = yield from self._call(Submit(self._replicas.name, operation, self._back))
+            answer = yield from self._call(partial(Submit, self._replicas.name, operation))
             self.last = answer.operation
             if isinstance(answer, Done):
                 return answer.result
@@ -419,11 +423,13 @@ class Client:
 
     def read(self, query: Hashable) -> PartOfProgram:
         """What this client's replica says: no message between replicas, and it may be behind the others."""
-        answer: Done = yield from self._call(Read(self._replicas.name, query, self._back))
+        answer: Done = yield from self._call(partial(Read, self._replicas.name, query))
         return answer.result
 
-    def _call(self, request: object) -> Generator[ThreadOperation, Any, Any]:
-        yield Send(self._to, request)
+    def _call(self, request: Callable[[Link], object]) -> Generator[ThreadOperation, Any, Any]:
+        if not self._replicas.kernel.monitors[self.replica].driver.online:
+            self._connect(self._replicas.nearest(self._core))
+        yield Send(self._to, request(self._back))
         return (yield Receive(self._endpoint))
 
     def backoff(self) -> Iterator[int]:

@@ -8,7 +8,7 @@ import pytest
 
 from kernel.clock import PS_PER_MS
 from kernel.multikernel import Multikernel
-from kernel.program import Environment, Program
+from kernel.program import Compute, Environment, Program
 from kernel.replication.errors import ReplicationError
 from kernel.replication.machines import Assign, Get, Remove, ReplicatedMap
 from kernel.replication.replicas import PROTOCOLS, Replicas, Replication
@@ -135,6 +135,27 @@ def test_a_program_on_a_core_without_a_replica_uses_the_nearest(kernel: Multiker
     assert kernel.run_until(lambda: len(done) == 2, 100 * PS_PER_MS)
     assert done[0] == (8, 7)
     assert done[1] is not None
+
+
+def test_a_program_goes_on_with_another_replica_when_its_own_is_off_line(kernel: Multikernel) -> None:
+    replicas = replicated(kernel, "group")
+    client = replicas.client(9)
+    found: list[object] = []
+
+    def main(_: Environment) -> Code:
+        yield from client.submit(Assign("x", 7))
+        found.append(client.replica)
+        while len(found) < 2:
+            yield Compute(1_000_000)
+            if not kernel.drivers[8].online:
+                found.append((yield from client.read("x")))
+        found.append(client.replica)
+
+    kernel.spawn(Program("wanderer", "reads", "", main), cores=(9,))
+    assert kernel.run_until(lambda: bool(found), 100 * PS_PER_MS)
+    kernel.take_offline(8)
+    assert kernel.run_until(lambda: len(found) == 3, 1000 * PS_PER_MS)
+    assert found[:2] == [8, 7] and found[2] in (1, 4, 12)
 
 
 def test_what_cannot_be_replicated_is_refused(kernel: Multikernel) -> None:
