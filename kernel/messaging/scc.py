@@ -169,10 +169,19 @@ class SccLink(UmpLink):
             self.ring.write(what.message, what.acknowledged)
         while self._arrived < self.ring.written:
             self._arrived += 1
-            waiter = self.endpoint.waiter
-            if waiter is not None and waiter.state is ThreadState.BLOCKED and waiter.dispatcher.driver.online:
-                waiter.unblock(now)  # the CPU driver itself has brought it: no monitor has to find it
             self._arrive(now)
+
+    def _arrive(self, now: int) -> None:
+        """A line is there. Whoever is blocked is woken by the CPU driver that has told of it, not by a monitor."""
+        waiter = self.endpoint.waiter
+        blocked = waiter is not None and waiter.state is ThreadState.BLOCKED and waiter.dispatcher.driver.online
+        if waiter is None or not blocked:
+            super()._arrive(now)
+            return
+        self.back._acknowledgement_arrived(now)
+        if self._announced < self.ring.written - self.ring.read:
+            self._announced += 1
+            self.endpoint.deliver_from(self, now, waiter.dispatcher.driver)
 
 
 def _size_bytes(message: object) -> int:
