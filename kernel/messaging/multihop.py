@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from kernel.errors import KernelError
@@ -32,11 +32,15 @@ NUMBER_BITS = 64
 
 @dataclass(frozen=True, slots=True)
 class CircuitMessage:
-    """For the monitor of `core`, which knows the circuit as `number`. Without `payload` it only acknowledges."""
+    """For the monitor of `core`, which knows the circuit as `number`. Without `payload` it only acknowledges.
+
+    `place` counts the messages of a direction from 1 on: those of a dispatcher that is moved may overtake each other.
+    """
 
     core: int
     number: int
     acknowledged: int
+    place: int = 0
     payload: object = None
 
 
@@ -84,6 +88,8 @@ class MultihopLink:
         self.acknowledged = 0  # of `sent`
         self.received = 0  # by the other end, as that knows
         self.told = 0  # of `received`
+        self.arrived = 0  # by the place of the last that was delivered
+        self._early: dict[int, CircuitMessage] = {}  # that have overtaken others
         self._blocked: deque[tuple[Thread, object]] = deque()
 
     @property
@@ -104,17 +110,26 @@ class MultihopLink:
 
     def _send(self, thread: Thread, message: object, now: int) -> None:
         self.sent += 1
-        system_call(thread, now, self._lmp_ps, partial(self._to_monitor, thread, message))
+        system_call(thread, now, self._lmp_ps, partial(self._to_monitor, thread, self.sent, message))
 
-    def _to_monitor(self, thread: Thread, message: object, now: int) -> Thread | None:
+    def _to_monitor(self, thread: Thread, place: int, message: object, now: int) -> Thread | None:
         driver = thread.dispatcher.driver
-        return driver.monitor.deliver(self.carried(message), 0, now, driver)
+        return driver.monitor.deliver(self.carried(place, message), 0, now, driver)
 
-    def carried(self, message: object = None) -> CircuitMessage:
+    def carried(self, place: int = 0, message: object = None) -> CircuitMessage:
         """The message as it begins its way, with all that was received acknowledged."""
         assert self.entry is not None
         self.back.told = self.back.received
-        return CircuitMessage(*self.entry, self.back.received, message)
+        return CircuitMessage(*self.entry, self.back.received, place, message)
+
+    def in_order(self, message: CircuitMessage) -> list[object]:
+        """What may be delivered now that a message has come."""
+        self._early[message.place] = message
+        payloads = []
+        while self.arrived + 1 in self._early:
+            self.arrived += 1
+            payloads.append(self._early.pop(self.arrived).payload)
+        return payloads
 
     def opened(self, core: int, number: int) -> None:
         """The circuit is there: it begins on `core` as `number`."""
@@ -135,7 +150,7 @@ class MultihopLink:
             if thread.state is ThreadState.BLOCKED:
                 self.sent += 1
                 now = thread.dispatcher.driver.now
-                call = partial(self._to_monitor, thread, message)
+                call = partial(self._to_monitor, thread, self.sent, message)
                 thread.compute(0, partial(_call, thread, self._lmp_ps, call))
                 thread.unblock(now)
 
@@ -232,9 +247,7 @@ class Circuits:
             return  # the circuit has been removed
         if isinstance(following, tuple):
             core, number = following
-            yield from self._monitor.send(
-                core, CircuitMessage(core, number, message.acknowledged, message.payload)
-            )
+            yield from self._monitor.send(core, replace(message, core=core, number=number))
         else:
             receiver = following.endpoint.core
             if receiver in (None, self._monitor.core):
@@ -248,8 +261,9 @@ class Circuits:
 
     def _deliver(self, link: MultihopLink, message: CircuitMessage) -> Handling:
         link.back.acknowledge(message.acknowledged)
-        if message.payload is not None:
-            yield Send(_Delivery(self._monitor, link), message.payload)
+        if message.place:
+            for payload in link.in_order(message):
+                yield Send(_Delivery(self._monitor, link), payload)
 
     def remove(self, link: MultihopLink) -> Handling:
         """The channel whose end here sends on `link` is no more."""

@@ -138,8 +138,15 @@ class UmpLink:
         self.back._look()
         if self.ring.room > self._writing:
             self._write_by(thread, message)
+        elif self._owes:
+            self._catch_up(thread, now, lambda later: self._look_for_room(thread, message))
         else:
             self._wait(thread, message)
+
+    @property
+    def _owes(self) -> bool:
+        """Whether an acknowledgement is due to the other side, and can be written."""
+        return not self._draining and self.back.ring.due and self.ring.room_to_acknowledge
 
     def _wait(self, thread: Thread, message: object) -> None:
         if self.queueing:
@@ -180,10 +187,13 @@ class UmpLink:
 
         def look(now: int) -> None:
             self.back._look()
-            if self.ring.room <= self._writing:
+            if self.ring.room <= self._writing and not self._owes:
                 poll_then_block(thread, self, self._hardware.cost_ps("poll", self._sender))
                 return
             self._blocked.remove((thread, message))
+            if self.ring.room <= self._writing:
+                self._catch_up(thread, now, lambda later: self._look_for_room(thread, message))
+                return
             self._write_by(thread, message)
             if self._blocked:
                 self._acknowledgement_arrived(now)
@@ -240,6 +250,11 @@ class UmpLink:
         while ring.looked < ring.written:
             self._looks_at(ring.looked)
             self.back.ring.acknowledge(ring.look())
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Be done with lines that have been looked at and are nothing but acknowledgements."""
+        ring = self.ring
         while ring.read < ring.looked and ring.next_message is ACKNOWLEDGEMENT:
             ring.take()
 
@@ -254,6 +269,7 @@ class UmpLink:
             self._looks_at(ring.read)
             self.back.ring.acknowledge(ring.look())
         message = ring.take()
+        self._sweep()
         got_it = NOTHING if message is ACKNOWLEDGEMENT else message
         self.back._catch_up(thread, now, lambda later: got(later, got_it))
 

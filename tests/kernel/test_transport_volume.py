@@ -273,7 +273,6 @@ def test_dispatchers_are_moved_while_they_send_and_receive(load: Load, kind: str
     assert exchange.moved >= 5
 
 
-@pytest.mark.xfail(strict=True, reason="a sender that looks for acknowledgements does not write the one that is due")
 @pytest.mark.parametrize(("seed", "slots", "senders"), [(21, 4, 2), (19, 3, 3)])
 def test_two_that_send_and_look_for_room_do_not_shut_each_other_out(
     load: Load, seed: int, slots: int, senders: int
@@ -347,15 +346,11 @@ def echo(kernel: Multikernel, over: str, messages: int, seed: int, every_ms: int
     assert set(heard.values()) == {messages}
 
 
-OVERTAKES = pytest.mark.xfail(strict=True, reason="messages of a moved dispatcher take another way and overtake")
-
-
 @pytest.mark.parametrize(
     ("over", "seed", "every_ms"),
     [
         ("ump", 0, None), ("ump", 1, 1), ("multihop-tree", 1, 1), ("multihop-direct", 0, None),
-        pytest.param("multihop-ring", 1, 1, marks=OVERTAKES),
-        pytest.param("multihop-direct", 1, 1, marks=OVERTAKES),
+        ("multihop-ring", 1, 1), ("multihop-direct", 1, 1),
     ],
 )
 def test_answers_come_back_over_bound_channels_wherever_dispatchers_go(
