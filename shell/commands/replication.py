@@ -18,7 +18,7 @@ from shell.session import Session
 
 
 @command("replicate", group="machine", summary="keep a map of names to values on several cores in agreement",
-         example="replicate config 0,4,8 --how group")
+         example="replicate locks 0,4,8 --how group")
 @click.argument("name")
 @click.argument("cores")
 @click.option("--how", metavar="PROTOCOL", default="paxos", help=f"{', '.join(PROTOCOLS)}; paxos if not said")
