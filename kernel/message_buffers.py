@@ -35,18 +35,19 @@ class MessageBuffer:
         """Whether the core has been interrupted and has not cleared that."""
         self.interrupts = 0
         """How often it was interrupted."""
-        self._locked = False
+        self.locked = False
+        """What the test-and-set register says."""
         self._interrupt = interrupts
 
     def test_and_set(self) -> bool:
         """Whether the register was clear; it is set now."""
-        clear, self._locked = not self._locked, True
+        clear, self.locked = not self.locked, True
         return clear
 
     def clear(self) -> None:
         """Clear the register; whoever has set it does."""
-        assert self._locked, "a lock released that nobody holds"
-        self._locked = False
+        assert self.locked, "a lock released that nobody holds"
+        self.locked = False
 
     def interrupt(self) -> None:
         """Write the status word with the interrupt bit set."""

@@ -222,19 +222,24 @@ def test_the_designs_compare_as_they_did(load: Load) -> None:
 
 def test_whoever_is_killed_in_the_system_call_holds_no_lock(scc: Scc) -> None:
     ends, links = scc.ends(2, 0, "ring")
+    got: list[int] = []
 
     def sending(environment: Environment) -> Code:
-        while True:
-            yield Send(links[0], 1)
+        yield Compute(1_000_000)
+        yield Send(links[0], 1)
+        raise AssertionError("it was killed before")
 
     def receiving(environment: Environment) -> Code:
         while True:
-            yield Receive(ends[1])
+            got.append((yield Receive(ends[1])))
 
     scc.start(0, receiving)
     scc.start(2, sending)
-    victim = scc.kernel.find("program2").id
-    scc.kernel.kill(victim)
+    buffer = scc.notifications.buffers[0]
+    assert scc.kernel.run_until(lambda: buffer.locked, 100 * PS_PER_MS)
+    (victim,) = scc.kernel.find("program2").dispatchers.values()
+    scc.kernel.drivers[2].remove(victim)
     scc.kernel.run(10 * PS_PER_MS)
-    assert scc.notifications.buffers[0].test_and_set()
+    assert not buffer.locked
+    assert got == [1], "the message was written, and the CPU driver had begun to tell of it"
     assert isinstance(ends[1].waiter, Thread)
