@@ -243,3 +243,58 @@ def test_whoever_is_killed_in_the_system_call_holds_no_lock(scc: Scc) -> None:
     assert not buffer.locked
     assert got == [1], "the message was written, and the CPU driver had begun to tell of it"
     assert isinstance(ends[1].waiter, Thread)
+
+
+def test_a_receiver_that_is_moved_is_notified_where_it_is(scc: Scc) -> None:
+    ends, links = scc.ends(0, 9, "ring")
+    got: list[int] = []
+
+    def sending(environment: Environment) -> Code:
+        for number in range(200):
+            yield Compute(1_000_000)
+            yield Send(links[0], number)
+
+    def receiving(environment: Environment) -> Code:
+        while True:
+            got.append((yield Receive(ends[1])))
+
+    scc.start(0, sending)
+    domain = scc.kernel.spawn(Program("moving", "a test", "", receiving))
+    (dispatcher,) = domain.dispatchers.values()
+    first = dispatcher.core
+    scc.kernel.run(10 * PS_PER_MS)
+    before = len(got)
+    assert 0 < before < 200
+    assert [moved for moved, _ in scc.kernel.take_offline(first)] == [domain]
+    assert dispatcher.core != first
+    scc.kernel.run(2000 * PS_PER_MS)
+    assert got == list(range(200))
+
+
+def test_a_link_that_queues_never_makes_its_sender_wait(scc: Scc) -> None:
+    ends = Endpoint(0), Endpoint(0)
+    there, back = scc_channel(
+        scc.kernel.timeline, scc.notifications, (2, ends[0]), (9, ends[1]), slots=4, queueing=True
+    )
+    got: list[int] = []
+    sent: list[int] = []
+
+    def sending(environment: Environment) -> Code:
+        for number in range(50):
+            yield Send(there, number)
+        sent.append(there.queued)
+        while True:
+            yield Receive(ends[0])
+
+    def receiving(environment: Environment) -> Code:
+        yield Compute(5_000_000)
+        while True:
+            got.append((yield Receive(ends[1])))
+
+    scc.start(9, receiving)
+    scc.start(2, sending)
+    scc.kernel.run(8 * PS_PER_MS)
+    assert sent and sent[0] > 40, "what found no room was queued"
+    scc.kernel.run(200 * PS_PER_MS)
+    assert got == list(range(50))
+    assert there.queued == 0 and back.queued == 0
