@@ -132,12 +132,12 @@ def _primitive(found: Builtin, value: Any, where: str) -> int:
 
 @dataclass(slots=True)
 class Assembly:
-    """A message that is arriving on one channel, fragment by fragment."""
+    """A message that is arriving on one channel, fragment by fragment; `token` is of the last, where it is known."""
 
     wire: Wire
     shapes: Shapes
     _number: int = 0
-    _token: int = 0
+    token: int = 0
     _message: Message | None = None
     _plan: Layout | None = None
     _fixed: int = 0  # fragments of the fixed part that have come
@@ -157,7 +157,7 @@ class Assembly:
     def _add(self, fragment: Fragment) -> Received | None:
         if self._message is None:
             self._begin(fragment)
-        elif self.wire.transport.numbered and fragment.header != self._number << TOKEN_BITS | self._token:
+        elif self.wire.transport.numbered and fragment.header != self._number << TOKEN_BITS | self.token:
             raise MessageError(MessageErrorCode.MESSAGE_NUMBER, f"another message within {self._called}")
         assert self._plan is not None and self._message is not None
         if self._fixed < len(self._plan.fixed):
@@ -166,7 +166,7 @@ class Assembly:
             self._take_run(fragment)
         if self._fixed < len(self._plan.fixed) or len(self._runs) < len(self._plan.runs):
             return None
-        received = Received(self._number, self._token, self._message, self._values())
+        received = Received(self._number, self.token, self._message, self._values())
         self._forget()
         return received
 
@@ -184,10 +184,11 @@ class Assembly:
                 what = f"{name}: a message of {len(fragment.payload)} bytes"
                 raise MessageError(MessageErrorCode.EMPTY_MESSAGE, what)
             number, token = int.from_bytes(fragment.payload[:2], "little"), 0
+        self.token = token
         if not 0 <= number < len(self.wire.messages):
             what = f"{name} has no message {number}, only 0-{len(self.wire.messages) - 1}"
             raise MessageError(MessageErrorCode.MESSAGE_NUMBER, what)
-        self._number, self._token, self._message = number, token, self.wire.messages[number]
+        self._number, self._message = number, self.wire.messages[number]
         self._plan = self.wire.layout(number)
 
     @property
@@ -213,7 +214,7 @@ class Assembly:
                 raise self._wrong_length(0, "a capability")
             self._capabilities.append(fragment.capability)
         self._fixed += 1
-        self._token = self._primitive.get(TOKEN, self._token)
+        self.token = self._primitive.get(TOKEN, self.token)
 
     def _take_run(self, fragment: Fragment) -> None:
         assert self._plan is not None

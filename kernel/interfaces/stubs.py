@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from kernel.errors import KernelError
@@ -18,11 +19,14 @@ from kernel.interfaces.marshalling import Assembly, Received, Shapes, Values, fr
 from kernel.messaging.binding import Service
 from kernel.messaging.channel import Channel, Closed, Fragment, Opened
 from kernel.messaging.errors import MessageError, MessageErrorCode
+from kernel.synchronisation import Post, Semaphore, WaitSemaphore
 from kernel.threads import Operation
 
 Part = Generator[Operation, Any, Any]
 
 _ERROR = 0
+_NO_CALL = 0
+"""The token of a message that neither calls nor answers."""
 
 
 class ErrorReply(KernelError):
@@ -52,9 +56,11 @@ class Binding:
         self._shapes = shapes
         self._assembly = Assembly(self._wire, shapes)
         self._sending = False
-        self._calling = False
         self._token = 0
-        self._inbox: list[Received] = []  # messages that came while an answer was waited for
+        self._answers: dict[int, Received | None] = {}  # to the calls that are outstanding, by token
+        self._inbox: list[Received] = []  # messages that answer no call
+        self._receiving = False  # a thread receives, for all that wait
+        self._waiting: list[_Waiting] = []  # the others
 
     def transmit(self, message: str, values: Values, token: int = 0) -> Part:
         """Send a message by its name on the wire."""
@@ -72,37 +78,98 @@ class Binding:
         """A fragment has arrived: the message that it completes."""
         return self._assembly.add(fragment)
 
+    @property
+    def token(self) -> int:
+        """That of the message whose fragment arrived last, where it is known."""
+        return self._assembly.token
+
     def call(self, rpc: str, values: Values) -> Part:
-        """Call, and wait for the answer: its values by name. ErrorReply where there is none."""
-        if self._calling:
-            raise MessageError(MessageErrorCode.BUSY, f"{self._wire.interface.name}: a call is waited for")
-        self._token = self._token % ((1 << TOKEN_BITS) - 1) + 1
-        token = self._token
-        self._calling = True
+        """Call, and wait for the answer: its values by name. ErrorReply where there is none.
+
+        Other threads may call meanwhile; answers are told apart by their tokens, and come in any order.
+        """
+        token = self._unused_token()
+        self._answers[token] = None
         try:
             yield from self.transmit(f"{rpc}_call", values, token)
-            while True:
-                received = yield from self._next()
-                if received.token == token:
-                    return received.values
-                self._inbox.append(received)
+            received = yield from self._wait_for(token)
         finally:
-            self._calling = False
+            del self._answers[token]
+        if received.message.name != f"{rpc}_response":
+            what = f"{self._wire.interface.name}.{rpc} is answered by {received.message.name}"
+            raise MessageError(MessageErrorCode.MESSAGE_NUMBER, what)
+        return received.values
 
     def receive(self) -> Generator[Operation, Any, Received]:
-        """The next message that answers no call."""
-        if self._inbox:
-            return self._inbox.pop(0)
-        return (yield from self._next())
+        """The next message that answers no call. ErrorReply for one that the other end could not take."""
+        return (yield from self._wait_for(_NO_CALL))
 
-    def _next(self) -> Generator[Operation, Any, Received]:
+    def _unused_token(self) -> int:
+        while True:
+            self._token = self._token % ((1 << TOKEN_BITS) - 1) + 1
+            if self._token not in self._answers:
+                return self._token
+
+    def _wait_for(self, token: int) -> Generator[Operation, Any, Received]:
+        """The answer to a call, or the next message that answers none. One thread receives for all that wait."""
+        while (found := self._kept(token)) is None:
+            if self._receiving:
+                waiting = _Waiting(token, self._semaphore())
+                self._waiting.append(waiting)
+                yield WaitSemaphore(waiting.semaphore)
+                continue
+            self._receiving = True
+            try:
+                whose = yield from self._receive_one()
+            except KernelError:
+                self._receiving = False
+                yield from self._wake(self._waiting)  # to find out themselves
+                raise
+            self._receiving = False
+            if whose != token:
+                yield from self._wake([each for each in self._waiting if each.token == whose])
+        if not self._receiving:
+            yield from self._wake(self._waiting)  # one of them is to receive from now on
+        if found.number == _ERROR:
+            raise ErrorReply(found.values["code"], found.values["what"])
+        return found
+
+    def _kept(self, token: int) -> Received | None:
+        if token == _NO_CALL:
+            return self._inbox.pop(0) if self._inbox else None
+        return self._answers[token]
+
+    def _receive_one(self) -> Generator[Operation, Any, int]:
+        """Receive a message, and keep it for whom it is for: the token of the call, or _NO_CALL."""
         while True:
             received = self.fed((yield from self.channel.receive()))
             if received is None:
                 continue
-            if received.number == _ERROR:
-                raise ErrorReply(received.values["code"], received.values["what"])
-            return received
+            if received.token == _NO_CALL:
+                self._inbox.append(received)
+                return _NO_CALL
+            if received.token in self._answers:  # else the call has been given up
+                self._answers[received.token] = received
+                return received.token
+
+    def _wake(self, waiting: list[_Waiting]) -> Part:
+        """Let the first of them go on."""
+        if waiting:
+            first = waiting[0]
+            self._waiting.remove(first)
+            yield Post(first.semaphore)
+
+    def _semaphore(self) -> Semaphore:
+        assert self.channel.dispatcher is not None
+        return Semaphore(f"channel {self.channel.number}", self.channel.dispatcher.driver.hardware, 0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A thread that waits while another one receives."""
+
+    token: int
+    semaphore: Semaphore
 
 
 class Handlers:
@@ -150,7 +217,7 @@ def _take(handlers: Handlers, binding: Binding, fragment: Fragment) -> Part:
     try:
         received = binding.fed(fragment)
     except MessageError as error:
-        yield from _refuse(binding, 0, error)
+        yield from _refuse(binding, binding.token, error)
         return
     if received is None:
         return
@@ -168,8 +235,6 @@ def _take(handlers: Handlers, binding: Binding, fragment: Fragment) -> Part:
         if answered:
             yield from binding.transmit(f"{rpc}_response", _attributes(handlers, rpc, result), received.token)
     except KernelError as error:
-        if not answered and binding.channel.closed:
-            return  # it died while it was being answered
         yield from _refuse(binding, received.token, error)
 
 
@@ -187,7 +252,11 @@ def _refuse(binding: Binding, token: int, error: KernelError) -> Part:
     code = str(getattr(error, "code", ""))
     what = str(error).removeprefix(f"{code}: ")
     cut = what.encode()[:512].decode(errors="ignore")
-    yield from binding.transmit("error", {"code": code[:64], "what": cut}, token)
+    try:
+        yield from binding.transmit("error", {"code": code[:64], "what": cut}, token)
+    except MessageError:
+        if not binding.channel.closed:  # it may have ended meanwhile
+            raise
 
 
 def _machine_type(interface: Interface) -> str | None:

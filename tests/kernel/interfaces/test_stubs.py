@@ -18,10 +18,10 @@ from kernel.interfaces.parser import parse
 from kernel.interfaces.stubs import Binding, ErrorReply, serve
 from kernel.messaging.binding import bind, export
 from kernel.messaging.channel import Fragment
-from kernel.messaging.errors import MessageError
+from kernel.messaging.errors import MessageError, MessageErrorCode
 from kernel.multikernel import Multikernel
 from kernel.program import Compute, Environment, Program
-from kernel.thread_operations import Fork, Join
+from kernel.thread_operations import Fork, Join, YieldThread
 from kernel.threads import Code
 from skb.knowledge import KnowledgeBase
 
@@ -165,23 +165,148 @@ def test_one_message_at_a_time_is_sent(kernel: Multikernel) -> None:
     said: list[str] = []
 
     def main(_: Environment, counter: Any) -> Code:
-        def other() -> Code:
-            try:
-                yield from counter.reverse(b"other")
-            except MessageError as error:
-                said.append(error.code.value)
-
-        def sending() -> Code:
-            yield from counter.reverse(b"x" * 4096)
-
-        first = yield Fork(sending())
-        yield Compute(1000)
-        second = yield Fork(other())
-        yield Join(first)
-        yield Join(second)
+        sending = counter.transmit("reverse_call", {"data": b"x" * 4096}, 1)
+        yield next(sending)  # the first of its fragments; the others are to follow
+        try:
+            yield from counter.apply(stubs.change(stubs.direction.up, 1))
+        except MessageError as error:
+            said.append(str(error))
+        yield from sending
+        yield from counter.apply(stubs.change(stubs.direction.up, 1))
+        said.append(str((yield from counter.receive()).values["value"]))
 
     assert client(kernel, 12, main).state.value == "exited"
-    assert said in ([], ["FLOUNDER_ERR_TX_BUSY"])
+    assert said == ["FLOUNDER_ERR_TX_BUSY: counter: a message is being sent", "1"]
+
+
+def patiently(call: Callable[[Any], Any], value: Any) -> Any:
+    """Call, again while another thread sends."""
+    while True:
+        try:
+            return (yield from call(value))
+        except MessageError as error:
+            assert error.code is MessageErrorCode.BUSY
+            yield YieldThread()
+
+
+@pytest.mark.parametrize("core", [8, 12])
+def test_threads_call_at_the_same_time_and_each_has_its_own_answer(kernel: Multikernel, core: int) -> None:
+    heard: dict[int, list[int]] = {}
+
+    def main(_: Environment, counter: Any) -> Code:
+        def asking(number: int) -> Code:
+            heard[number] = []
+            for turn in range(20):
+                data = bytes([number, turn]) * (1 + 30 * number)
+                assert (yield from patiently(counter.reverse, data)).back == data[::-1]
+                heard[number].append(turn)
+
+        threads = []
+        for number in range(5):
+            threads.append((yield Fork(asking(number))))
+        for thread in threads:
+            yield Join(thread)
+
+    domain = client(kernel, core, main)
+    assert domain.state.value == "exited", domain.fault
+    assert heard == {number: list(range(20)) for number in range(5)}
+
+
+@pytest.mark.parametrize("core", [8, 12])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_answers_may_come_in_any_order_and_messages_between_them(
+    load: Callable[[str], KnowledgeBase], core: int, order: tuple[int, ...]
+) -> None:
+    kernel = Multikernel.boot(load("amd-4x4"))
+
+    def late(environment: Environment) -> Code:
+        """Answer three calls when all have come: who has an odd number of letters is refused."""
+        service = yield from export(environment, "counter")
+        binding, calls = None, []
+        while len(calls) < 3:
+            arrival = yield from service.receive()
+            if isinstance(arrival.what, Fragment):
+                received = binding.fed(arrival.what)
+                calls += [received] if received is not None else []
+            else:
+                binding = Binding(stubs.INTERFACE, stubs.SHAPES, arrival.channel)
+        for index in order:
+            who, token = calls[index].values["who"], calls[index].token
+            if len(who) % 2:
+                yield from binding.transmit("error", {"code": "ODD", "what": who}, token)
+            else:
+                yield from binding.transmit("look_response", {"value": len(who)}, token)
+            yield from binding.transmit("told", {"value": index})
+        yield from service.receive()
+
+    heard: dict[str, Any] = {}
+    told: list[int] = []
+
+    def main(environment: Environment) -> Code:
+        counter = stubs.CounterClient((yield from bind(environment, "counter")))
+
+        def asking(who: str) -> Code:
+            try:
+                heard[who] = (yield from patiently(counter.look, who)).value
+            except ErrorReply as error:
+                heard[who] = str(error)
+
+        def listening() -> Code:
+            for _ in range(3):
+                told.append((yield from counter.receive()).values["value"])
+
+        threads = [(yield Fork(listening()))]
+        for who in ("me", "you", "they"):
+            threads.append((yield Fork(asking(who))))
+        for thread in threads:
+            yield Join(thread)
+
+    kernel.spawn(Program("late", "", "", late), cores=[8])
+    domain = kernel.spawn(Program("client", "", "", main), cores=[core])
+    kernel.run(400 * MS)
+    assert domain.state.value == "exited", domain.fault
+    assert heard == {"me": 2, "you": "ODD: you", "they": 4}
+    assert told == list(order)
+
+
+def test_all_that_wait_are_told_when_the_service_is_no_more(kernel: Multikernel) -> None:
+    said: list[str] = []
+
+    def main(environment: Environment) -> Code:
+        counter = stubs.CounterClient((yield from bind(environment, "counter")))
+
+        def listening() -> Code:
+            try:
+                yield from counter.receive()
+            except MessageError as error:
+                said.append(error.code)
+
+        threads = []
+        for _ in range(3):
+            threads.append((yield Fork(listening())))
+        for thread in threads:
+            yield Join(thread)
+
+    domain = kernel.spawn(Program("client", "", "", main), cores=[12])
+    kernel.run(20 * MS)
+    kernel.kill(kernel.find("counter").id)
+    kernel.run(200 * MS)
+    assert domain.state.value == "exited" and said == [MessageErrorCode.INVALID_STATE] * 3
+
+
+def test_an_error_that_answers_no_call_is_not_taken_for_an_answer(kernel: Multikernel) -> None:
+    said: list[str] = []
+
+    def main(_: Environment, counter: Any) -> Code:
+        yield from counter.channel.send(Fragment(77 << 32, b"garbage"))
+        said.append(str((yield from counter.look("me")).value))
+        try:
+            yield from counter.receive()
+        except ErrorReply as error:
+            said.append(error.code)
+
+    client(kernel, 12, main)
+    assert said == ["0", "FLOUNDER_ERR_RX_INVALID_MSGNUM"]
 
 
 def test_values_as_wide_as_a_machine_s_words_stay_on_its_core(kernel: Multikernel) -> None:
