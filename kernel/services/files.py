@@ -59,7 +59,10 @@ class Directory:
 
 
 class FileSystem:
-    """All files; `holders` are the caches (by reference) that have the newest version of a block."""
+    """All files; `holders` are the caches (by reference) that have the newest version of a block.
+
+    Blocks are known by the canonical paths of their files.
+    """
 
     def __init__(self) -> None:
         self.root = Directory()
@@ -107,7 +110,7 @@ class FileSystem:
         del directory.entries[name]
         self._version += 1
         count = len(found.blocks) if isinstance(found, File) else 0
-        return self._version, [(path, block) for block in range(count)]
+        return self._version, [(canonical(path), block) for block in range(count)]
 
     def read(self, path: str, block: int) -> tuple[int, bytes]:
         """A block and its version. BOUNDS behind the end."""
@@ -139,6 +142,11 @@ class FileSystem:
         if not isinstance(parent, Directory):
             raise FileError(FileErrorCode.NOT_DIRECTORY, f"{path}: a file on the way to {names[-1]}")
         return parent, names[-1]
+
+
+def canonical(path: str) -> str:
+    """The one way to write a path; NOT_FOUND for what is none."""
+    return "/" + "/".join(parts(path))
 
 
 def parts(path: str) -> list[str]:

@@ -19,7 +19,7 @@ from kernel.interfaces.stubs import Binding, ErrorReply, serve
 from kernel.messaging.binding import bind, export
 from kernel.messaging.errors import MessageError
 from kernel.program import Environment
-from kernel.services.files import BLOCK_BYTES, Directory, FileSystem, Kind
+from kernel.services.files import BLOCK_BYTES, Directory, FileSystem, Kind, canonical
 from kernel.thread_operations import Fork
 from kernel.threads import Code
 
@@ -69,19 +69,24 @@ class RamFs(_ramfs.RamfsHandlers):  # type: ignore[misc]
     def write(self, binding: Binding, path: str, block: int, data: bytes) -> Any:
         self._environment.count()
         version = self.files.write(path, block, data)
-        yield from self._stale((path, block), version)
+        yield from self._stale((canonical(path), block), version)
         return _ramfs.WriteReply(version)
 
     def _stale(self, block: Block, version: int) -> Any:
         """Tell all caches that have a block that anything before `version` is not the newest any more."""
         for iref in self.files.holders.pop(block, ()):
-            if iref in self._subscribers:
+            if iref not in self._subscribers:
+                continue
+            try:
                 said = {"path": block[0], "block": block[1], "version": version}
                 yield from self._subscribers[iref].transmit("stale", said)
+            except MessageError:
+                if not self._subscribers[iref].channel.closed:  # a cache that has ended keeps nothing
+                    raise
 
     def locate(self, binding: Binding, path: str, block: int, cache: int) -> Any:
         version, _ = self.files.read(path, block)
-        holders = self.files.holders.setdefault((path, block), [])
+        holders = self.files.holders.setdefault((canonical(path), block), [])
         others = [each for each in holders if each != cache]
         holder = others[cache % len(others)] if others else 0  # not all of them from the same one
         if cache not in holders:
@@ -157,6 +162,7 @@ class _ForPrograms(_ForPeers):
 
     def read(self, binding: Binding, path: str, block: int) -> Any:
         self._environment.count()
+        path = canonical(path)
         found = self._blocks.get((path, block))
         if found is not None:
             self._blocks.here += 1
@@ -168,7 +174,8 @@ class _ForPrograms(_ForPeers):
         if data is None:
             self._blocks.missed += 1
             reply = yield from self._files.read(path, block)
-            self._blocks.put((path, block), reply.version, reply.data)
+            if reply.version == located.version:  # else this cache has been told, and would not be again
+                self._blocks.put((path, block), reply.version, reply.data)
             return _cache.ReadReply(reply.data)
         self._blocks.elsewhere += 1
         self._blocks.put((path, block), located.version, data)
@@ -187,10 +194,16 @@ class _ForPrograms(_ForPeers):
 
     def write(self, binding: Binding, path: str, block: int, data: bytes) -> Any:
         self._environment.count()
+        path = canonical(path)
         reply = yield from self._files.write(path, block, data)
         self._blocks.stale((path, block), reply.version)
-        self._blocks.put((path, block), reply.version, data)
-        yield from self._files.locate(path, block, self._own)  # it has the newest now
+        # From now on this cache is told when the block is stale. Another may have written, or removed it, before.
+        try:
+            located = yield from self._files.locate(path, block, self._own)
+        except ErrorReply:
+            return
+        if located.version == reply.version:
+            self._blocks.put((path, block), reply.version, data)
 
 
 def buffer_cache(environment: Environment, capacity: int) -> Code:
