@@ -12,7 +12,19 @@ from typing import Any
 
 from kernel.interfaces.compiler import stubs
 from kernel.interfaces.stubs import Binding, serve
-from kernel.programming import Code, Endpoint, Environment, Fork, Receive, bind, export, program
+from kernel.messaging.errors import MessageErrorCode
+from kernel.programming import (
+    Code,
+    Endpoint,
+    Environment,
+    Fork,
+    MessageError,
+    Receive,
+    YieldThread,
+    bind,
+    export,
+    program,
+)
 
 _terminal: Any = stubs("terminal")
 
@@ -45,10 +57,9 @@ class _Terminal(_terminal.TerminalHandlers):  # type: ignore[misc]
         self._screen.lines.extend(text.splitlines())
 
     def ask(self, binding: Binding) -> Any:
+        self._screen.asking.append(binding)
         if self._screen.typed:
-            yield from binding.transmit("line", {"text": self._screen.typed.popleft()})
-        else:
-            self._screen.asking.append(binding)
+            yield from _give(self._screen, self._screen.typed.popleft())
 
 
 @program("terminald", "a terminal, which console shows and types into; progress: what was written")
@@ -65,10 +76,21 @@ def _read_keyboard(screen: Screen) -> Code:
         line = yield Receive(screen.keyboard)
         assert isinstance(line, str)
         screen.lines.append(f"> {line}")
-        if screen.asking:
-            yield from screen.asking.popleft().transmit("line", {"text": line})
-        else:
-            screen.typed.append(line)
+        yield from _give(screen, line)
+
+
+def _give(screen: Screen, line: str) -> Code:
+    """Send a line to whoever has asked first and is still there; keep it, if nobody is."""
+    while screen.asking:
+        binding = screen.asking.popleft()
+        try:
+            yield from binding.transmit("line", {"text": line})
+            return
+        except MessageError as error:
+            if error.code is MessageErrorCode.BUSY:  # the terminal's other thread sends to the same program
+                screen.asking.appendleft(binding)
+                yield YieldThread()
+    screen.typed.append(line)
 
 
 @program("echo", "write WORDS to the terminal", arguments="[WORD]...")

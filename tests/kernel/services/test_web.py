@@ -103,3 +103,20 @@ def test_a_terminal_shows_what_is_written_and_gives_lines_to_who_asked_first(ker
     kernel.spawn("ask", cores=[2], arguments=("and?",), name="late")
     kernel.run(50 * MS)
     assert screen.lines[-2:] == ["and?", "THREE"], "a line that nobody had asked for is kept"
+
+
+def test_a_line_typed_for_a_program_that_has_just_died_goes_to_the_next(kernel: Multikernel) -> None:
+    terminal = kernel.spawn("terminald", cores=[0])
+    first, second = (kernel.spawn("ask", cores=[core], arguments=(f"{core}?",), name=f"ask{core}") for core in (2, 3))
+    kernel.run(50 * MS)
+    screen = terminal.memory[SCREEN]
+    assert isinstance(screen, Screen) and len(screen.asking) == 2
+    channel = screen.asking[0].channel
+    kernel.kill(first.id)
+    while not channel.closed:  # the monitor has heard of it, the terminal not yet
+        kernel.run(1000)
+    screen.keyboard.deliver("to whom?", 0, kernel.now)
+    kernel.run(50 * MS)
+    assert terminal.alive, terminal.fault
+    assert screen.lines == ["2?", "3?", "> to whom?", "TO WHOM?"] and not screen.typed
+    assert second.state.value == "exited"
