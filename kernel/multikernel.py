@@ -30,6 +30,8 @@ from kernel.planner import ChangePhase, Planner
 from kernel.program import Program
 from kernel.programs import PROGRAMS
 from kernel.rbed import BestEffort, Rbed
+from kernel.replication.names import ReplicatedNames
+from kernel.replication.replicas import Replication
 from kernel.services.knowledge import SKB, Client, Decided, KnowledgeService
 from kernel.spanning import Spanning, SpanRequest, SpawnSpanned
 from kernel.spawn_daemon import SPAWN_DAEMON, SpawnDaemon
@@ -39,6 +41,7 @@ from kernel.status import core_status, domain_status
 from kernel.threads import Code
 from kernel.timeline import Priority, Timeline
 from kernel.trace import ScheduleLog, Slice
+from kernel.waiting import waiting
 from skb.knowledge import KnowledgeBase
 from skb.placement import Assignment, Placement, PlacementController, PlacementError
 from skb.placement import BestEffort as PlacedBestEffort
@@ -291,6 +294,14 @@ class Multikernel:
             for service in binding.services.values()
         ]
 
+    def replicate_names(self, cores: Sequence[int], how: str) -> None:
+        """Have replicas of the name service on `cores`, in agreement by `how`; ReplicationError if that cannot be."""
+        replicas = ReplicatedNames(Replication.of(self), cores, how)
+        for service in self.services():
+            if service.name:
+                replicas.exported(service.name, service.iref, service.domain, service.core)
+        self.knowledge.replicas = replicas
+
     def take_trapped(self) -> list[Domain]:
         """The domains that have trapped since this was last asked."""
         trapped, self._trapped = self._trapped, []
@@ -388,7 +399,8 @@ class Multikernel:
 
     def _run_until(self, done: Callable[[], bool], what: str) -> None:
         if not self.timeline.run(None, done):
-            raise KernelError(f"{what} has come to a stop: nothing is left that could happen")
+            why = "; ".join(each.text for each in waiting(self).deadlocks) or "nothing is left that could happen"
+            raise KernelError(f"{what} has come to a stop: {why}")
 
     def _ended(self, domain: Domain, _now: int) -> None:
         """A domain ended by itself; what it had is freed when the instant is over."""

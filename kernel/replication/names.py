@@ -85,6 +85,11 @@ class ReplicatedNames:
             name, cores, how, lambda: Registry(first_keeps=how != "eventual"), spread
         )
 
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """The cores with a replica."""
+        return tuple(self.replicas.cores)
+
     def client(self, core: int) -> NamesClient:
         """For one thread of a program on `core`."""
         return NamesClient(self.replicas.client(core), core)

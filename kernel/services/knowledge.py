@@ -9,9 +9,9 @@ A program asks through a `Client`, whose methods are parts of programs (`yield f
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Container, Generator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from kernel.errors import KernelError
 from kernel.hardware import Hardware
@@ -103,6 +103,25 @@ class _Registered:
     notice: Notice
 
 
+class NameReplicas(Protocol):
+    """Replicas of the name service (`kernel.replication.names`), if there are any."""
+
+    @property
+    def cores(self) -> Container[int]: ...
+
+    def client(self, core: int) -> NamesClient: ...
+
+    def exported(self, name: str, iref: int, domain: int, core: int) -> None: ...
+
+    def owner_died(self, domain: int) -> None: ...
+
+
+class NamesClient(Protocol):
+    """A thread's connection to a replica."""
+
+    def look_up(self, name: str) -> Generator[Operation, Any, int]: ...
+
+
 class KnowledgeService:
     """The SKB's domain, on the core of `monitor`."""
 
@@ -118,6 +137,8 @@ class KnowledgeService:
         self.records = records
         self.records.listen(SKB, self._notice)
         self._waiting: dict[int, Lookup] = {}  # by ticket
+        self.replicas: NameReplicas | None = None
+        """Where names are looked up on the core where they are asked for; the records stay the master."""
 
     def main(self) -> Code:
         """The program of the SKB's domain."""
@@ -164,6 +185,8 @@ class KnowledgeService:
             self.records.set(record, owner=message.domain, only="new")
         except SkbError as error:
             return Refused(KernelError(f"{message.name} cannot be exported: {error}"))
+        if self.replicas is not None:
+            self.replicas.exported(message.name, message.iref, message.domain, message.core)
         return Found(message.iref)
 
     @property
@@ -177,7 +200,9 @@ class KnowledgeService:
         return found
 
     def owner_died(self, domain: int) -> None:
-        """A domain is no more: it waits for no name."""
+        """A domain is no more: it waits for no name, and none stands for its services."""
+        if self.replicas is not None:
+            self.replicas.owner_died(domain)
         for ticket in [ticket for ticket, lookup in self._waiting.items() if lookup.domain == domain]:
             del self._waiting[ticket]
             self.records.remove(ticket, owner=SKB)
@@ -214,6 +239,7 @@ class Client:
     """A thread's connection to the SKB and its name service; each method is a part of a program."""
 
     def __init__(self, service: KnowledgeService, domain: int, core: int) -> None:
+        self._service = service
         self._domain = domain
         self._core = core
         self._endpoint = Endpoint(service.endpoint.poll_ps)
@@ -232,6 +258,12 @@ class Client:
 
     def look_up(self, name: str, waits: bool = True) -> Generator[Operation, Any, int]:
         """The reference of the service of that name: when there is one, or MessageError if that is not waited for."""
+        replicas = self._service.replicas
+        if replicas is not None and self._core in replicas.cores:
+            try:
+                return (yield from replicas.client(self._core).look_up(_checked(name)))
+            except MessageError:
+                pass  # a replica may be behind: the master knows
         found = _accepted((yield from self._call(Lookup(_checked(name), waits, self._domain, self._back))))
         return found.iref
 

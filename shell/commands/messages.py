@@ -6,6 +6,8 @@ from dataclasses import asdict
 
 import click
 
+from kernel.replication.replicas import PROTOCOLS
+from shell.commands import arguments
 from shell.output import Result, Table
 from shell.registry import command
 from shell.session import Session
@@ -30,7 +32,14 @@ def channels(session: Session, domain: str | None) -> Result:
 
 @command("names", group="domains", summary="the services that can be bound to, with their references and channels",
          example="names")
-def names(session: Session) -> Result:
+@click.option("--replicate", metavar="CORES", help="have names looked up on these cores themselves, from now on")
+@click.option("--how", metavar="PROTOCOL", default="group", help=f"{', '.join(PROTOCOLS)}; group if not said")
+def names(session: Session, replicate: str | None, how: str) -> Result:
+    """Programs on a core with a replica look names up there; what a replica does not know yet they ask the SKB.
+    `replica show nameservice` has the state of each. The protocols are told in `help replicate`.
+    """
+    if replicate is not None:
+        session.kernel.replicate_names(arguments.cores(replicate, session), how)
     found = session.kernel.services()
     rows = [(s.name or "-", str(s.iref), s.domain_name, str(s.core), str(s.channels)) for s in found]
     columns = ("name", "iref", "domain", "core", "channels")

@@ -447,3 +447,33 @@ def test_who_has_lost_the_capability_to_an_endpoint_sends_nothing_to_it(kernel: 
     run(kernel, 8, doubling)
     run(kernel, 8, main, 500 * MS)
     assert said == ["SYS_ERR_CAP_NOT_FOUND: the capability to the other end's endpoint is gone"]
+
+
+# -- replicas of the name service ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["paxos", "two-phase", "group", "eventual"])
+def test_a_core_with_a_replica_of_the_names_asks_the_skb_no_more(kernel: Multikernel, how: str) -> None:
+    asked: list[str] = []
+    look_up = kernel.knowledge._look_up
+    kernel.knowledge._look_up = lambda lookup: (asked.append(lookup.name), look_up(lookup))[1]  # type: ignore[method-assign]
+    heard: list[int] = []
+    run(kernel, 8, doubling)
+    kernel.replicate_names((0, 8, 12), how)
+    kernel.run(50 * MS)
+    run(kernel, 12, asking(heard, 4))
+    assert heard == [8] and asked == []
+    run(kernel, 13, asking(heard, 5))
+    assert heard == [8, 10] and asked == ["doubling"], "there is no replica there"
+
+
+def test_a_replica_forgets_the_services_of_a_dead_domain(kernel: Multikernel) -> None:
+    kernel.replicate_names((0, 8, 12), "group")
+    served = run(kernel, 8, doubling, 50 * MS)
+    kernel.kill(served.id)
+    kernel.run(50 * MS)
+    assert refusals(kernel, 12, "doubling", waits=False)[0].startswith("LIB_ERR_NAMESERVICE_UNKNOWN_NAME")
+    heard: list[int] = []
+    run(kernel, 9, doubling, 50 * MS)
+    run(kernel, 12, asking(heard, 4))
+    assert heard == [8]
