@@ -75,6 +75,7 @@ class CpuDriver:
         self._message_for: Dispatcher | None = None  # is to be entered at LMP by the dispatch that is due
         self.online = True
         self._timer_woke = False  # the core was halted until its timer fired
+        self._timeslice_over = False  # the dispatch that is due is because the scheduler decides anew
         self.wakeups = 0  # how often the core was halted and woke
         self._switch_ps = hardware.cost_ps("context_switch", core.number)
         self._interrupt_ps = hardware.cost_ps("interrupt", core.number)
@@ -326,6 +327,7 @@ class CpuDriver:
         self._finish_work(now)
         decision = self._next_decision(now)
         if decision is not None and decision <= now:
+            self._timeslice_over = True
             self._dispatch_soon(now)
         if self._dispatch_at != now:
             self.plan(now)
@@ -388,6 +390,13 @@ class CpuDriver:
             self._log.record(self.core.number, now, None if chosen is None else chosen.domain.id)
         elif chosen is not None and not chosen.state.running:  # it yielded, or blocked for no time
             chosen.enter(now)
+        elif chosen is not None and self._timeslice_over and len(chosen.run_queue) > 1:
+            # Nobody else is to run, but its other threads are: it is interrupted, and entered anew.
+            self._disturb_current(now)
+            chosen.preempted()
+            self._owed.append(["kernel", self._activation_ps])
+            chosen.enter(now)
+        self._timeslice_over = False
         self._message_for = None
         self._timer_woke = False
         self._finish_work(now)

@@ -198,7 +198,14 @@ def test_changes_that_come_at_once_are_made_one_after_another(kernel: Multikerne
     assert domain.alive
 
 
-@pytest.mark.parametrize("name", sorted(PROGRAMS))
+SERVED = {
+    "ask", "buffer_cache", "database", "echo", "filebench", "httperf", "packet_generator", "packet_sink", "ramfsd",
+    "terminald", "webserver",
+}  # fmt: skip
+"""Services and their clients, which get on only with each other (tests/kernel/services)."""
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - SERVED))
 @pytest.mark.parametrize("neighbours", [0, 16])
 def test_every_program_gets_on_and_every_picosecond_is_accounted_for(
     kernel: Multikernel, name: str, neighbours: int
