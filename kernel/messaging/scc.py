@@ -134,13 +134,31 @@ class SccLink(UmpLink):
     def _block(self, thread: Thread) -> None:
         poll_then_block(thread, self, self._hardware.cost_ps("poll", self._sender), polled=False)
 
+    @property
+    def _full(self) -> bool:
+        """Whether even the slot for an acknowledgement is taken, lines counted that are still in the buffer."""
+        return self.ring.written + self._writing - self.ring.acknowledged >= self.slots
+
+    @property
+    def _owes(self) -> bool:
+        return super()._owes and not self._full
+
+    def _catch_up(self, thread: Thread, now: int, then: Callable[[int], None]) -> None:
+        if self._full:
+            then(now)
+        else:
+            super()._catch_up(thread, now, then)
+
     def _let_go(self, thread: Thread, message: object) -> None:
         def look(now: int) -> None:
             self.back._look()
-            if self.ring.room <= self._writing:
+            if self.ring.room <= self._writing and not self._owes:
                 self._block(thread)
                 return
             self._blocked.remove((thread, message))
+            if self.ring.room <= self._writing:
+                self._catch_up(thread, now, lambda later: self._look_for_room(thread, message))
+                return
             self._write_by(thread, message)
             if self._blocked:
                 self._acknowledgement_arrived(now)

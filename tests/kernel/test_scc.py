@@ -68,8 +68,11 @@ def one_way_cycles(scc: Scc, sender: int, receiver: int, how: str) -> int:
     return round((at[1] - at[0]) / CYCLE_PS)
 
 
-def exchange(scc: Scc, how: str, slots: int, operations: int, seed: int) -> None:
-    """Random programs on three cores, each with a channel to each other; all sent is received, once, in order."""
+def exchange(scc: Scc, how: str, slots: int, operations: int, seed: int, goes_on: bool = True) -> None:
+    """Random programs on three cores, each with a channel to each other; all sent is received, once, in order.
+
+    Receivers end when they have all, or go on, and still take what acknowledges the messages of the other thread.
+    """
     chance = random.Random(seed)
     cores = chance.sample(range(2, 48), 3)
     ends: dict[tuple[int, int], Endpoint] = {}
@@ -98,7 +101,7 @@ def exchange(scc: Scc, how: str, slots: int, operations: int, seed: int) -> None
     def receiving(rank: int, peer: int, seed: int) -> Callable[[Environment], Code]:
         def main(environment: Environment) -> Code:
             chance = random.Random(seed)
-            while True:  # whoever has all messages still takes what acknowledges those of the other thread
+            while goes_on or len(received[rank, peer]) < count:
                 if chance.random() < 0.3:
                     yield Compute(chance.randrange(20_000))
                 received[rank, peer].append((yield Receive(ends[rank, peer])))
@@ -118,6 +121,12 @@ def exchange(scc: Scc, how: str, slots: int, operations: int, seed: int) -> None
 @pytest.mark.parametrize("slots", [LEAST_SLOTS, 16])
 def test_every_message_arrives_once_and_in_order(scc: Scc, how: str, slots: int) -> None:
     exchange(scc, how, slots, 600, seed=slots)
+
+
+@pytest.mark.parametrize("how", DESIGNS)
+@pytest.mark.parametrize("seed", range(3))
+def test_receivers_that_are_through_hold_nobody_up(scc: Scc, how: str, seed: int) -> None:
+    exchange(scc, how, LEAST_SLOTS, 600, seed, goes_on=False)
 
 
 @pytest.mark.parametrize("how", DESIGNS)
