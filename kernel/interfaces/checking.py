@@ -30,25 +30,35 @@ MOST_BYTES = 1 << 20
 MOST_FIELDS = 4096
 """No message has more primitive fields."""
 
+MOST_LEVELS = 64
+"""No type is made of types that are made of types ... more often."""
+
 _TAKEN = frozenset((
     "self", "channel", "binding", "call", "receive", "transmit", "fed", "opened", "closed", "interface", "shapes",
     "error", "int", "str", "bool", "bytes", "tuple", "dataclass", "parse", "Any", "Address", "Binding", "Channel",
     "Generator", "Handlers", "IntEnum", "Operation", "INTERFACE", "SHAPES",
+    "mro", "super",
 ))  # fmt: skip
 """What the stubs use themselves (`kernel.interfaces.compiler`)."""
 
 
-def check(interface: Interface, name: str | None = None) -> None:
+def check(interface: Interface, called: str | None = None) -> None:
     """InterfaceError at the first thing that is wrong."""
-    if name is not None and interface.name != name:
-        raise InterfaceError(interface.place, f"interface {interface.name} in a file called {name}; they must agree")
+    if called is not None and interface.name != called:
+        what = f"interface {interface.name} in a file called {called}; they must agree"
+        raise InterfaceError(interface.place, what)
     _name(interface.name, interface.place)
     _types(interface)
     names: set[str] = set()
-    types = {each.name for each in interface.types}
+    classes = {each.name: each.place for each in interface.types}
+    for name in (client_name(interface.name), handlers_name(interface.name)):
+        if name in classes:
+            raise InterfaceError(classes[name], f"'{name}' is what the stubs of {interface.name} are called")
     for message in interface.messages:
-        if message.kind == "rpc" and reply_name(message.name) in types:
-            raise InterfaceError(message.place, f"'{reply_name(message.name)}' is what its answer is called")
+        if message.kind == "rpc":
+            if message.name not in names and reply_name(message.name) in classes:
+                raise InterfaceError(message.place, f"'{reply_name(message.name)}' is what its answer is called")
+            classes[reply_name(message.name)] = message.place
         if message.name in names:
             raise InterfaceError(message.place, f"a second message '{message.name}'")
         names.add(message.name)
@@ -62,9 +72,23 @@ def check(interface: Interface, name: str | None = None) -> None:
         raise InterfaceError(interface.place, f"{len(interface.wire)} messages; {MOST_MESSAGES} at most")
 
 
+def client_name(interface: str) -> str:
+    """The class of a client's end."""
+    return _class_name(interface) + "Client"
+
+
+def handlers_name(interface: str) -> str:
+    """The class that a service derives from."""
+    return _class_name(interface) + "Handlers"
+
+
 def reply_name(rpc: str) -> str:
     """The class of what an rpc answers."""
-    return "".join(word.capitalize() for word in rpc.split("_")) + "Reply"
+    return _class_name(rpc) + "Reply"
+
+
+def _class_name(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
 
 
 def _name(name: str, place: Place) -> None:
@@ -74,6 +98,7 @@ def _name(name: str, place: Place) -> None:
 
 def _types(interface: Interface) -> None:
     known: dict[str, Type] = {}
+    levels: dict[str, int] = {}
     for each in interface.types:
         _name(each.name, each.place)
         if each.name in BUILTINS:
@@ -101,8 +126,20 @@ def _types(interface: Interface) -> None:
         if isinstance(each, Array) and not 0 < each.size <= MOST_FIELDS:
             raise InterfaceError(each.place, f"{each.size} elements; an array has from 1 to {MOST_FIELDS}")
         known[each.name] = each
+        levels[each.name] = 1 + max((levels.get(name, 0) for name in _made_of(each)), default=0)
+        if levels[each.name] > MOST_LEVELS:
+            raise InterfaceError(each.place, f"'{each.name}' is types within types, more than {MOST_LEVELS} of them")
         if _fields(known, each.name) > MOST_FIELDS:
             raise InterfaceError(each.place, f"'{each.name}' has more than {MOST_FIELDS} values; share a frame")
+
+
+def _made_of(each: Type) -> tuple[str, ...]:
+    match each:
+        case Alias(_, of) | Array(_, of):
+            return (of,)
+        case Struct(_, fields):
+            return tuple(field.type for field in fields)
+    return ()
 
 
 def _known_before(name: str, known: dict[str, Type], place: Place, user: str) -> None:

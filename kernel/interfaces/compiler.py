@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from kernel.interfaces.checking import reply_name
+from kernel.interfaces.checking import client_name, handlers_name, reply_name
 from kernel.interfaces.language import (
     CAPABILITIES,
     Alias,
@@ -46,7 +46,6 @@ def compiled(interface: Interface) -> ModuleType:
 
 def source(interface: Interface) -> str:
     """The text of the module."""
-    title = "".join(word.capitalize() for word in interface.name.split("_"))
     about = f": {interface.description}" if interface.description else ""
     parts = [
         f'"""Stubs of the interface {interface.name}{about.replace(chr(92), chr(92) * 2)}."""',
@@ -71,14 +70,14 @@ def source(interface: Interface) -> str:
     parts += [_reply(interface, each) for each in interface.messages if each.kind == "rpc"]
     parts.append("SHAPES = {" + ", ".join(f'"{name}": {name}' for name in shapes) + "}")
     parts.append(
-        f"class {title}Client(Binding):\n"
+        f"class {client_name(interface.name)}(Binding):\n"
         f'    """A client\'s end of {interface.name}."""\n\n'
         "    def __init__(self, channel: Channel) -> None:\n"
         "        super().__init__(INTERFACE, SHAPES, channel)"
         + "".join(_client_method(interface, each) for each in interface.messages)
     )
     parts.append(
-        f"class {title}Handlers(Handlers):\n"
+        f"class {handlers_name(interface.name)}(Handlers):\n"
         f'    """A service\'s end of {interface.name}: what each message does is for who derives from it to say.\n\n'
         + "".join(f"    {_handler(interface, each)}\n" for each in interface.messages)
         + '    """\n\n    interface = INTERFACE\n    shapes = SHAPES'

@@ -78,6 +78,9 @@ WRONG = {
     "interface a { rpc m(int8 x); };": "interface:1:21: 'in' or 'out' expected in an rpc, not 'int8'",
     "interface a { rpc m(in int8 x); message m_call(); };": "'m_call' is what an rpc's message is called as well",
     "interface a { typedef struct { int8 x; } MReply; rpc m(); };": "'MReply' is what its answer is called",
+    "interface a { rpc m_n(); rpc m__n(); };": "interface:1:30: 'MNReply' is what its answer is called",
+    "interface a { typedef int8 AClient; message m(); };": "1:28: 'AClient' is what the stubs of a are called",
+    "interface a { typedef enum { mro } e; message m(); };": "'mro' cannot be a name; the stubs need it themselves",
     "interface a { message class(); };": "'class' cannot be a name; the stubs need it themselves",
     "interface a { message _m(); };": "'_m' cannot be a name",
     "interface a { message m(String s[12345678901234567890]); };": "a number of 20 digits; 18 at most",
@@ -111,6 +114,12 @@ def test_a_file_is_text_and_has_its_interface_s_name(tmp_path: Path) -> None:
     other.write_text(COUNTER)
     with pytest.raises(InterfaceError, match="interface counter in a file called other"):
         read(other)
+
+
+def test_types_within_types_have_an_end() -> None:
+    chain = "".join(f"typedef struct {{ t{n} x; }} t{n + 1};\n" for n in range(5000))
+    with pytest.raises(InterfaceError, match="interface:64:27: 't64' is types within types, more than 64 of them"):
+        parse(f"interface a {{ typedef int8 t0; {chain} message m(t5000 x); }};")
 
 
 def test_too_many_messages_are_refused() -> None:

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel.capabilities.cspace import Address
@@ -85,11 +85,13 @@ def interfaces(draw: st.DrawFn) -> Interface:
     return Interface(next(names), draw(st.sampled_from(["", "about it"])), tuple(types), tuple(messages))
 
 
+@settings(max_examples=60)
 @given(interfaces())
 def test_any_interface_reads_as_what_was_written(interface: Interface) -> None:
     assert parse(written(interface)) == interface
 
 
+@settings(max_examples=40)
 @given(interfaces())
 def test_any_interface_compiles(interface: Interface) -> None:
     module = compiled(interface)
@@ -136,6 +138,7 @@ def argument_of(draw: st.DrawFn, interface: Interface, module: ModuleType, argum
     return value_of(draw, interface, module, argument.type)
 
 
+@settings(max_examples=60)
 @given(st.data(), interfaces(), TRANSPORTS, st.integers(0, 2**32 - 1))
 def test_every_value_of_every_type_comes_out_as_it_went_in(
     data: st.DataObject, interface: Interface, transport: Transport, token: int
@@ -172,6 +175,31 @@ def test_small_fields_share_words() -> None:
     (sent,) = fragments(wire, 1, values)
     assert len(sent.payload) == 3 * 8
     assert sent.payload[0] == 0b01010101
+
+
+@given(st.lists(st.sampled_from([1, 8, 16, 32, 64]), min_size=1, max_size=60), TRANSPORTS)
+def test_fields_are_packed_by_size_and_take_no_more_words_than_that(widths: list[int], transport: Transport) -> None:
+    """Counted anew: the smallest first, each where it fits into the last word, which none reaches over."""
+    kinds = {1: "bool", **{bits: f"uint{bits}" for bits in (8, 16, 32, 64)}}
+    wire = only(f"message m({', '.join(f'{kinds[bits]} x{n}' for n, bits in enumerate(widths))});", transport)
+    word = 8 * transport.word_bytes
+    fields = [] if transport.numbered else [32]
+    for bits in widths:
+        fields += [word] * (bits // word) if bits > word else [bits]
+    at = 0 if transport.numbered else 16
+    for bits in sorted(fields):
+        at += bits if at % word + bits <= word else -at % word + bits
+    plan = wire.layout(1)
+    assert sum(plan.words_of(n) for n in range(len(plan.fixed))) == -(-at // word)
+    assert len(plan.fixed) == -(-at // (word * transport.words))
+    taken = {
+        (number, each.word, bit)
+        for number, pieces in enumerate(plan.fixed)
+        for each in pieces
+        for bit in range(each.shift, each.shift + each.bits)
+    }
+    assert len(taken) == sum(widths) + (0 if transport.numbered else 48), "no bit is two fields'"
+    assert all(bit < word for _, _, bit in taken)
 
 
 def test_a_message_that_says_nothing_is_one_fragment() -> None:
