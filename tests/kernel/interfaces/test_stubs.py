@@ -18,6 +18,7 @@ from kernel.interfaces.parser import parse
 from kernel.interfaces.stubs import Binding, ErrorReply, serve
 from kernel.messaging.binding import bind, export
 from kernel.messaging.channel import Fragment
+from kernel.messaging.drivers import Terms
 from kernel.messaging.errors import MessageError, MessageErrorCode
 from kernel.multikernel import Multikernel
 from kernel.program import Compute, Environment, Program
@@ -109,6 +110,28 @@ def test_messages_calls_and_answers_on_every_core(kernel: Multikernel, core: int
 
     assert client(kernel, core, main).state.value == "exited"
     assert heard == [stubs.LookReply(7), 7, 14, 7, True, b""]
+
+
+@pytest.mark.parametrize("driver", ["ump", "multihop-direct", "multihop-ring", "multihop-tree"])
+def test_the_same_stubs_go_over_every_way_between_cores(kernel: Multikernel, driver: str) -> None:
+    heard: list[Any] = []
+
+    def main(environment: Environment) -> Code:
+        channel = yield from bind(environment, "counter", terms=Terms(over=driver))
+        counter = stubs.CounterClient(channel)
+        yield from counter.apply(stubs.change(stubs.direction.down, 9))
+        heard.append((yield from counter.look("me")).value)
+        data = bytes(range(200)) * 20
+        heard.append((yield from counter.reverse(data)).back == data[::-1])
+        calls = environment.capabilities()
+        yield from calls.retype(Address(TASK_RAM), Retype(ObjectType.FRAME, size=4096), Address(40))
+        frame = yield from calls.identify(Address(40))
+        heard.append((yield from counter.identify(Address(40))).base == frame.base)
+
+    domain = kernel.spawn(Program("client", "", "", main), cores=[12])
+    kernel.run(400 * MS)
+    assert domain.state.value == "exited", domain.fault
+    assert heard == [-9, True, True]
 
 
 @pytest.mark.parametrize("core", [8, 12])
