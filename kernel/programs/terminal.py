@@ -75,7 +75,7 @@ def _read_keyboard(screen: Screen) -> Code:
     while True:
         line = yield Receive(screen.keyboard)
         assert isinstance(line, str)
-        screen.lines.append(f"> {line}")
+        screen.lines.append(f"< {line}")
         yield from _give(screen, line)
 
 

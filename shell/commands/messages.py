@@ -14,7 +14,7 @@ from shell.session import Session
 
 
 @command("channels", group="domains", summary="the channels between domains, both ends of each; or those of one",
-         example="channels pixels")
+         example="channels")
 @click.argument("domain", required=False)
 def channels(session: Session, domain: str | None) -> Result:
     """`unacked` are messages in the ring that the receiver has not acknowledged, of so many slots; `waiting` those
@@ -47,7 +47,7 @@ def names(session: Session, replicate: str | None, how: str) -> Result:
 
 
 @command("print_cspace", group="domains", summary="the capabilities of a domain's dispatchers, by address",
-         example="print_cspace hello")
+         example="print_cspace barrier")
 @click.argument("domain")
 def print_cspace(session: Session, domain: str) -> Result:
     """An address is the slot of the root CNode, then that of the CNode in it. `owner` is the core that owns the

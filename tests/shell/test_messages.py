@@ -67,7 +67,7 @@ def test_a_dialogue_on_the_terminal() -> None:
         "spawn -c 0 terminald", "spawn -c 2 ask who is there?", "run 5ms", "console -t pilotfish", "run 5ms",
         "console",
     )  # fmt: skip
-    assert console["result"] == {"lines": ["who is there?", "> pilotfish", "PILOTFISH"], "waiting": 0}
+    assert console["result"] == {"lines": ["who is there?", "< pilotfish", "PILOTFISH"], "waiting": 0}
 
 
 def test_interfaces_are_listed_checked_and_shown(tmp_path: Path) -> None:

@@ -401,6 +401,7 @@ def test_every_example_of_help_works(tmp_path: Path) -> None:
     setting += "spawn -n 4 -m gang.manifest barrier\nassert core_load(3, 50)\nrun 400ms\n"
     setting += "oct set job.1 { weight: 20 }\noct watch job.1\noct lock print\noct enter start 1\noct semaphore 1\n"
     setting += "replicate config 0,4,8\nreplica set config scheduler rbed\n"
+    setting += "spawn -c 0 terminald\nrun 400ms\n"
     listing = results("-c", "help")[0]["result"]
     assert isinstance(listing, list)
     asked = results(*(word for entry in listing for word in ("-c", f"help {entry['name']}")))

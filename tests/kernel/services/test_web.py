@@ -6,10 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
+from kernel.messaging.binding import bind
+from kernel.messaging.channel import Fragment
 from kernel.multikernel import Multikernel
+from kernel.program import Environment, Program
 from kernel.programs.terminal import SCREEN, Screen
 from kernel.services import http
 from kernel.services.catalogue import ITEMS, Catalogue, DatabaseError, DatabaseErrorCode, lines
+from kernel.services.packets import Datagram, packet
+from kernel.threads import Code
 from skb.knowledge import KnowledgeBase
 
 MS = 10**9
@@ -87,6 +92,33 @@ def test_packets_go_round_the_loop_and_none_is_lost(kernel: Multikernel) -> None
     assert progress(kernel, "packet_sink") == progress(kernel, "packet_generator") == 300
 
 
+def test_the_sink_goes_on_after_damaged_packets_and_generators_that_die(kernel: Multikernel) -> None:
+    sink = kernel.spawn("packet_sink", cores=[2])
+
+    def damaging(environment: Environment) -> Code:
+        channel = yield from bind(environment, "packet_sink")
+        yield from channel.send(Fragment(0, b""))  # there is no frame
+        good = packet(Datagram(("127.0.0.1", 1), ("127.0.0.1", 2), b"x"))
+        environment.memory["packets"] = {1: good[:-1] + b"y", 2: good, 3: "no bytes"}
+        for number in range(5):
+            yield from channel.send(Fragment(number, b""))
+        for number in (1, 2):
+            assert (yield from channel.receive()).header == number
+
+    bad = kernel.spawn(Program("damaging", "", "", damaging), cores=[1])
+    kernel.run(10 * MS)
+    assert bad.state.value == "exited", bad.fault
+    assert progress(kernel, "packet_sink") == 1
+    kernel.kill(kernel.spawn("packet_generator", cores=[0], arguments=("100000",)).id)
+    for duration in (1, 3, 5):
+        dying = kernel.spawn("packet_generator", cores=[0], arguments=("100000",))
+        kernel.run(duration * MS)
+        kernel.kill(dying.id)
+    last = kernel.spawn("packet_generator", cores=[0], arguments=("50",))
+    kernel.run(50 * MS)
+    assert last.state.value == "exited" and sink.alive, sink.fault
+
+
 def test_a_terminal_shows_what_is_written_and_gives_lines_to_who_asked_first(kernel: Multikernel) -> None:
     terminal = kernel.spawn("terminald", cores=[0])
     kernel.spawn("echo", cores=[1], arguments=("hello", "world"))
@@ -99,7 +131,7 @@ def test_a_terminal_shows_what_is_written_and_gives_lines_to_who_asked_first(ker
     for line in ("one", "two", "three"):
         screen.keyboard.deliver(line, 0, kernel.now)
         kernel.run(50 * MS)
-    assert screen.lines[3:] == ["> one", "ONE", "> two", "TWO", "> three"]
+    assert screen.lines[3:] == ["< one", "ONE", "< two", "TWO", "< three"]
     kernel.spawn("ask", cores=[2], arguments=("and?",), name="late")
     kernel.run(50 * MS)
     assert screen.lines[-2:] == ["and?", "THREE"], "a line that nobody had asked for is kept"
@@ -118,5 +150,5 @@ def test_a_line_typed_for_a_program_that_has_just_died_goes_to_the_next(kernel: 
     screen.keyboard.deliver("to whom?", 0, kernel.now)
     kernel.run(50 * MS)
     assert terminal.alive, terminal.fault
-    assert screen.lines == ["2?", "3?", "> to whom?", "TO WHOM?"] and not screen.typed
+    assert screen.lines == ["2?", "3?", "< to whom?", "TO WHOM?"] and not screen.typed
     assert second.state.value == "exited"
