@@ -8,9 +8,11 @@ crosses the interconnect: each is written in the generator's cache (cost `update
 
 from __future__ import annotations
 
-from kernel.programming import Code, Environment, Fragment, Spend, bind, export, program
+from contextlib import suppress
+
+from kernel.programming import Code, Environment, Fragment, MessageError, Spend, bind, export, program
 from kernel.programs.arguments import numbers
-from kernel.services.packets import Datagram, packet, unpacked
+from kernel.services.packets import Datagram, PacketError, packet, unpacked
 
 _PAYLOAD_BYTES = 1000
 """As in the dissertation's experiment."""
@@ -32,15 +34,18 @@ def packet_sink(environment: Environment) -> Code:
             continue
         channel, number = arrival.channel, arrival.what.header
         assert channel.peer.dispatcher is not None
-        shared = channel.peer.dispatcher.domain.memory["packets"]  # the frame that both have mapped
-        assert isinstance(shared, dict)
-        data: bytes = shared[number]
+        shared = channel.peer.dispatcher.domain.memory.get("packets")  # the frame that both have mapped
+        data = shared.get(number) if isinstance(shared, dict) else None
+        if not isinstance(data, bytes):
+            continue  # a descriptor of nothing
         generator = channel.peer.dispatcher.core
         moved_ps = environment.hardware.line_ps(generator, environment.core)
         yield Spend(_lines(environment, len(data)) * moved_ps)
-        unpacked(data)
-        environment.count()
-        yield from channel.send(Fragment(number, b""))
+        with suppress(PacketError):  # a damaged packet is discarded like others, but not counted
+            unpacked(data)
+            environment.count()
+        with suppress(MessageError):  # the generator may have ended meanwhile
+            yield from channel.send(Fragment(number, b""))
 
 
 @program(

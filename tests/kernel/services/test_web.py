@@ -92,7 +92,7 @@ def test_packets_go_round_the_loop_and_none_is_lost(kernel: Multikernel) -> None
     assert progress(kernel, "packet_sink") == progress(kernel, "packet_generator") == 300
 
 
-def test_the_sink_goes_on_after_damaged_packets_and_generators_that_die(kernel: Multikernel) -> None:
+def test_the_sink_goes_on_after_damaged_packets_and_generators_that_leave(kernel: Multikernel) -> None:
     sink = kernel.spawn("packet_sink", cores=[2])
 
     def damaging(environment: Environment) -> Code:
@@ -109,13 +109,19 @@ def test_the_sink_goes_on_after_damaged_packets_and_generators_that_die(kernel: 
     kernel.run(10 * MS)
     assert bad.state.value == "exited", bad.fault
     assert progress(kernel, "packet_sink") == 1
-    kernel.kill(kernel.spawn("packet_generator", cores=[0], arguments=("100000",)).id)
-    for duration in (1, 3, 5):
-        dying = kernel.spawn("packet_generator", cores=[0], arguments=("100000",))
-        kernel.run(duration * MS)
-        kernel.kill(dying.id)
+
+    def leaving(environment: Environment) -> Code:
+        channel = yield from bind(environment, "packet_sink")
+        good = packet(Datagram(("127.0.0.1", 1), ("127.0.0.1", 2), b""))
+        environment.memory["packets"] = dict.fromkeys(range(8), good)
+        for number in range(8):
+            yield from channel.send(Fragment(number, b""))
+
+    kernel.spawn(Program("leaving", "", "", leaving), cores=[1])
+    kernel.run(10 * MS)
+    assert progress(kernel, "packet_sink") == 9
     last = kernel.spawn("packet_generator", cores=[0], arguments=("50",))
-    kernel.run(50 * MS)
+    kernel.run(20 * MS)
     assert last.state.value == "exited" and sink.alive, sink.fault
 
 
