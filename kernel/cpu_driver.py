@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from kernel.dispatcher import Dispatcher
     from kernel.messaging.endpoint import Endpoint
+    from kernel.messaging.notification import Notifications
 
 _STEPS_AT_ONE_INSTANT = 100_000  # a program that asks for no time so often in a row never will
 
@@ -47,6 +48,8 @@ class CpuDriver:
 
     monitor: Endpoint
     """Where the core's monitor takes local messages."""
+    notifications: Notifications
+    """The notification driver, where the core has a message-passing buffer."""
     tlb: Tlb
     """What the core has cached of the loaded address space's page tables."""
 

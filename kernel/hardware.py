@@ -79,6 +79,8 @@ class Hardware:
         }
         self.eager_fpu = kb.once("facts:fpu_switching(eager)") is not None
         """Whether floating-point registers are saved at every preemption, not when another thread wants them."""
+        self.message_buffers = frozenset(row["Core"] for row in kb.all("message_buffer(Core, Bytes, Line)"))
+        """The cores whose caches are not coherent with each other's: they have message-passing buffers instead."""
         self._messages: dict[int, dict[int, int]] = {}
         self._lines: dict[int, dict[int, int]] = {}
 

@@ -24,6 +24,7 @@ from kernel.hardware import Hardware
 from kernel.hotplug import BringCoreOnline, HotPlug, MoveDispatcher, TakeCoreOffline
 from kernel.messaging.binding import Binding
 from kernel.messaging.multihop import Circuits
+from kernel.messaging.notification import Notifications
 from kernel.messaging.status import ChannelStatus, ServiceStatus, channel_status, service_status
 from kernel.monitor import KillDomain, Monitor, SpawnDomain
 from kernel.planner import ChangePhase, Planner
@@ -80,6 +81,10 @@ class Multikernel:
             )
             for number, core in self.hardware.cores.items()
         }
+        if self.hardware.message_buffers:
+            notifications = Notifications(kb, self.hardware, self.timeline, self.drivers)
+            for number in self.hardware.message_buffers:
+                self.drivers[number].notifications = notifications
         self.monitors = {number: Monitor(self, driver) for number, driver in self.drivers.items()}
         self.planners = {number: Planner(monitor) for number, monitor in self.monitors.items()}
         self._bindings: dict[int, Binding] = {}

@@ -477,3 +477,36 @@ def test_a_replica_forgets_the_services_of_a_dead_domain(kernel: Multikernel) ->
     run(kernel, 9, doubling, 50 * MS)
     run(kernel, 12, asking(heard, 4))
     assert heard == [8]
+
+
+# -- which way messages go -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("over", [None, "scc", "scc-tree", "scc-payload", "multihop-tree"])
+def test_between_cores_without_coherent_caches_it_is_by_notification(load: Load, over: str | None) -> None:
+    kernel = Multikernel.boot(load("scc"))
+    heard: list[int] = []
+    service = run(kernel, 8, doubling)
+    run(kernel, 20, asking(heard, *range(20), terms=Terms(over=over)), 5 * MS)
+    assert {end.over for end in kernel.channels(service)} <= {over or "scc"}
+    kernel.run(50 * MS)
+    assert heard == [2 * value for value in range(20)]
+
+
+def test_no_cache_line_joins_cores_without_coherent_caches(load: Load) -> None:
+    kernel = Multikernel.boot(load("scc"))
+    run(kernel, 8, doubling)
+    (said,) = refusals(kernel, 9, "doubling", terms=Terms(over="ump"))
+    assert "FLOUNDER_ERR_GENERIC_BIND_NO_MORE_DRIVERS: ump does not join core 8 and core 9" in said
+
+
+@pytest.mark.parametrize(("client", "terms", "said"), [
+    (8, Terms(slots=8), "lmp knows no slots"), (8, Terms(prefetch=True), "lmp knows no prefetch"),
+    (9, Terms(over="multihop-ring", prefetch=True), "multihop-ring knows no prefetch"),
+])  # fmt: skip
+def test_terms_that_a_driver_cannot_fulfil_are_refused(
+    kernel: Multikernel, client: int, terms: Terms, said: str
+) -> None:
+    run(kernel, 8, doubling)
+    (refusal,) = refusals(kernel, client, "doubling", terms=terms)
+    assert said in refusal
