@@ -21,6 +21,7 @@ from kernel.messaging.channel import Channel, Fragment
 from kernel.messaging.drivers import Terms
 from kernel.messaging.endpoint import Endpoint, Link
 from kernel.messaging.lmp import LmpLink
+from kernel.messaging.scc import scc_channel
 from kernel.messaging.ump import channel
 from kernel.multikernel import Multikernel
 from kernel.program import Environment, Program, Receive, Send
@@ -118,11 +119,14 @@ class _Run:
 
 
 def _links(kernel: Multikernel, pair: Pair, prefetch: bool) -> tuple[Endpoint, Endpoint, Link, Link]:
+    """A channel of lines between two cores: by notification where their caches are not coherent."""
     one, other = Endpoint(_POLL_PS), Endpoint(_POLL_PS)
-    there, back = channel(
-        kernel.timeline, kernel.hardware, (pair[0], one), (pair[1], other), slots=QUEUE_LENGTH + 1, prefetch=prefetch
-    )
-    return one, other, there, back
+    ends, slots = ((pair[0], one), (pair[1], other)), QUEUE_LENGTH + 1
+    if kernel.hardware.message_buffers.issuperset(pair):
+        if prefetch:
+            raise KernelError(f"cores {pair[0]} and {pair[1]} have no coherent caches to prefetch into")
+        return one, other, *scc_channel(kernel.timeline, kernel.drivers[pair[0]].notifications, *ends, slots=slots)
+    return one, other, *channel(kernel.timeline, kernel.hardware, *ends, slots=slots, prefetch=prefetch)
 
 
 def ump(kernel: Multikernel, pairs: Iterable[Pair], count: int, prefetch: bool = False) -> list[Measured]:
