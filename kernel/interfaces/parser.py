@@ -22,11 +22,19 @@ from kernel.interfaces.lexer import Kind, Token, tokens
 
 MESSAGES = ("message", "call", "response", "rpc")
 
+MOST_FILE_BYTES = 4 << 20
+"""32767 messages fit into that, with arguments; a device that never ends does not."""
+
 
 def read(path: Path) -> Interface:
     """The interface in a file, checked; it has to have the file's name. InterfaceError where that is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(MOST_FILE_BYTES + 1)
+        if len(data) > MOST_FILE_BYTES:
+            what = f"more than {MOST_FILE_BYTES} bytes; no interface is so long"
+            raise InterfaceError(Place(str(path), 1, 1), what)
+        text = data.decode().replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         what = f"byte {error.start} is no text; an interface is UTF-8"
         raise InterfaceError(Place(str(path), 1, 1), what) from None

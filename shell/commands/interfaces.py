@@ -30,8 +30,8 @@ def interface_list(session: Session) -> Result:
 def interface_check(session: Session, file: str) -> Result:
     interface = _find(session, file)
     data = {"name": interface.name, "types": len(interface.types), "messages": len(interface.messages)}
-    types, messages = len(interface.types), len(interface.messages)
-    return Result(data, f"interface {interface.name}: {types} types, {messages} messages")
+    types, messages = _counted(interface.types, "type"), _counted(interface.messages, "message")
+    return Result(data, f"interface {interface.name}: {types}, {messages}")
 
 
 @command("interface show", group="domains", summary="an interface: its messages by number, or the stubs made of it",
@@ -56,6 +56,10 @@ def interface_show(session: Session, stubs: bool, file: str) -> Result:
         ],
     }
     return Result(data, Table(("number", "kind", "message", "arguments"), rows, frozenset(("number",))))
+
+
+def _counted(what: tuple[object, ...], name: str) -> str:
+    return f"{len(what)} {name}" + ("" if len(what) == 1 else "s")
 
 
 def _argument(argument: Argument) -> str:

@@ -12,7 +12,7 @@ from kernel.interfaces.language import (
     Argument,
     InterfaceError,
 )
-from kernel.interfaces.parser import parse, read
+from kernel.interfaces.parser import MOST_FILE_BYTES, parse, read
 
 COUNTER = """
 interface counter "counts what it is told" {
@@ -110,6 +110,11 @@ def test_a_file_is_text_and_has_its_interface_s_name(tmp_path: Path) -> None:
         read(file)
     with pytest.raises(InterfaceError, match="no such file"):
         read(tmp_path / "none.if")
+    file.write_bytes(COUNTER.replace("\n", "\r\n").encode())
+    assert read(file) == parse(COUNTER)
+    file.write_bytes(b" " * (MOST_FILE_BYTES + 1))
+    with pytest.raises(InterfaceError, match="more than 4194304 bytes"):
+        read(file)
     other = tmp_path / "other.if"
     other.write_text(COUNTER)
     with pytest.raises(InterfaceError, match="interface counter in a file called other"):
