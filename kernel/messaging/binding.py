@@ -34,6 +34,7 @@ from kernel.messaging.endpoint import Endpoint, Link
 from kernel.messaging.errors import MessageError, MessageErrorCode
 from kernel.messaging.lmp import LmpLink
 from kernel.messaging.multihop import Circuits, MultihopLink
+from kernel.messaging.scc import SccLink
 from kernel.monitor import Handling, Monitor
 from kernel.program import Environment, Receive, Send
 from kernel.threads import Operation
@@ -248,12 +249,17 @@ class Binding:
                 capabilities.later(lambda: self._copy(request, other, rest))
             else:
                 error = CapabilityError(code, f"the channel's capability cannot be copied to core {core}")
-                capabilities.later(lambda: self._answer(request, ChannelAnswered(request, None, error)))
+                capabilities.later(lambda: self._not_copied(request, other, error))
 
         submit = capabilities.capabilities.submit
         yield from capabilities.carry_out(
             lambda: submit(lambda client: CopyTo(client, source, core, destination), copied)
         )
+
+    def _not_copied(self, request: BindChannel, other: End, error: CapabilityError) -> Handling:
+        """There will be no channel: neither for the client, which may be gone, nor for the service, which has it."""
+        yield from self._answer(request, ChannelAnswered(request, None, error))
+        yield from self._peer_closed(PeerClosed(other.channel.peer, str(error)))
 
     def _answered(self, message: ChannelAnswered) -> Handling:
         request = message.request
@@ -277,6 +283,8 @@ class Binding:
         peer, link = end.channel.peer, end.channel.link
         if isinstance(link, MultihopLink):
             yield from self._circuits.remove(link)
+        if isinstance(peer.link, SccLink):
+            peer.link.release()
         assert peer.dispatcher is not None
         yield from self._monitor.send(peer.dispatcher.core, PeerClosed(peer, why))
 
@@ -288,6 +296,8 @@ class Binding:
         channel.closed = message.why
         if isinstance(channel.link, MultihopLink):
             yield from self._circuits.remove(channel.link)
+        if isinstance(channel.peer.link, SccLink):
+            channel.peer.link.release()
         yield from self._tell(channel.endpoint, Arrival(channel, Closed(message.why)))
         # Nobody will make room for those that wait to send.
         error = MessageError(MessageErrorCode.INVALID_STATE, f"channel {channel.number}: {message.why}")

@@ -74,13 +74,15 @@ class SccLink(UmpLink):
             self._invalidate_ps = buffers.memory_write_ps(sender, self._region)
             self._fetch_ps = buffers.memory_read_ps(receiver, self._region)
         if self._registered_on != receiver:
-            self._release()
+            self.release()
             self._number = self._notifications.register(receiver, self, self._how)
             self._registered_on = receiver
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Nobody receives here: the number is free for another channel, and what is notified of it is ignored."""
         if self._registered_on is not None:
             self._notifications.release(self._registered_on, self._number)
+            self._registered_on = None
 
     # -- the sender's side -------------------------------------------------------------------------
 
@@ -175,7 +177,7 @@ class SccLink(UmpLink):
 
     def close(self, error: KernelError, now: int) -> None:
         """As for any link; notifications that still come are ignored."""
-        self._release()
+        self.release()
         super().close(error, now)
 
     # -- the receiver's side -----------------------------------------------------------------------
@@ -224,7 +226,7 @@ def scc_channel(
     try:
         back = SccLink(timeline, notifications, other[0], one[0], one[1], region, how, queueing, slots)
     except KernelError:
-        there._release()
+        there.release()
         raise
     there.back, back.back = back, there
     return there, back

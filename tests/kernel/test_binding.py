@@ -491,6 +491,10 @@ def test_between_cores_without_coherent_caches_it_is_by_notification(load: Load,
     assert {end.over for end in kernel.channels(service)} <= {over or "scc"}
     kernel.run(50 * MS)
     assert heard == [2 * value for value in range(20)]
+    kernel.kill(service.id)
+    kernel.run(50 * MS)
+    notifications = kernel.drivers[8].notifications
+    assert not any(notifications._tables.values()), "the numbers of channels that are no more are free"
 
 
 def test_no_cache_line_joins_cores_without_coherent_caches(load: Load) -> None:
