@@ -198,7 +198,7 @@ def test_a_full_ring_has_the_notification_tried_again_and_the_message_written_on
 
 def test_a_number_that_nobody_is_registered_for_is_ignored(scc: Scc) -> None:
     ends, links = scc.ends(2, 0, "ring")
-    links[0]._release()
+    links[0].release()
 
     def sending(environment: Environment) -> Code:
         yield Send(links[0], 1)
