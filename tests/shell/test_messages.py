@@ -94,3 +94,41 @@ def test_what_is_wrong_with_an_interface_is_told_with_its_place(tmp_path: Path) 
     assert wrong["error"] == f"{file}:2:24: unknown type 'int65'"
     assert none["error"] == "no interface 'nothing'; interface list has those that come with Pilotfish"
     assert "none.if" in missing["error"] and "\n" not in missing["error"]
+
+
+WRONG = {
+    "calls.retype(Address(TASK_RAM), Retype(T.ENDPOINT_LMP), Address(10))": "SYS_ERR_INVALID_RETYPE",
+    "calls.retype(Address(TASK_RAM), Retype(T.FRAME, size=1 << 40), Address(10))": "SYS_ERR_RETYPE_INVALID_COUNT",
+    "calls.retype(Address(99), Retype(T.FRAME, size=4096), Address(10))": "SYS_ERR_CAP_NOT_FOUND",
+    "calls.copy(Address(TASK_RAM), Address(1 << 20))": "SYS_ERR_L1_CNODE_INDEX",
+    "calls.copy(Address(TASK_RAM), Address(TASK_DISPATCHER))": "SYS_ERR_SLOT_IN_USE",
+    "calls.copy(Address(TASK_RAM), Address(1 << 40))": "SYS_ERR_CAP_LOOKUP_DEPTH",
+    "weak(calls)": "SYS_ERR_ILLEGAL_INVOCATION",
+    "calls.allocate(60, Address(10))": "MM_ERR_NOT_FOUND",
+    "calls.allocate(3, Address(10))": "MM_ERR_REQUEST_TOO_SMALL",
+    "bind(environment, 'nobody', waits=False)": "LIB_ERR_NAMESERVICE_UNKNOWN_NAME",
+    "bind(environment, 7 << 16 | 9)": "MON_ERR_INVALID_IREF",
+}
+
+
+def test_the_names_of_errors_are_what_the_shell_prints(tmp_path: Path) -> None:
+    """A capability of the wrong type, out of range, without the right; a service that is none."""
+    for number, (call, _) in enumerate(WRONG.items()):
+        (tmp_path / f"wrong{number}.py").write_text(
+            "from kernel.capabilities.capability import Rights\n"
+            "from kernel.capabilities.core import TASK_DISPATCHER, TASK_RAM\n"
+            "from kernel.capabilities.cspace import Address\n"
+            "from kernel.capabilities.operations import Retype\n"
+            "from kernel.capabilities.types import ObjectType as T\n"
+            "from kernel.programming import bind\n\n\n"
+            "def weak(calls):\n"
+            "    yield from calls.mint(Address(TASK_RAM), Address(30), Rights.READ)\n"
+            "    yield from calls.identify(Address(30))\n\n\n"
+            f"def main(environment):\n    calls = environment.capabilities()\n    yield from {call}\n"
+        )
+    script = "".join(f"-spawn -c 3 {tmp_path}/wrong{number}.py\nrun 20ms\n" for number in range(len(WRONG)))
+    done = subprocess.run([str(PILOTFISH), "-"], input=script, capture_output=True, text=True, timeout=100)
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "trapped" in line]
+    for number, code in enumerate(WRONG.values()):
+        assert any(f"wrong{number} trapped" in line and code in line for line in said), (code, said)
+    assert "Traceback" not in done.stderr
