@@ -5,6 +5,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+PARALLEL := -n auto --dist loadfile  # a file's tests in one process: it has one Prolog engine
 
 .PHONY: run test test-all check bench docs setup clean
 
@@ -12,10 +13,10 @@ run: .venv/.run
 	@if [ -t 0 ] && [ -t 1 ]; then $(BIN)/pilotfish; else $(BIN)/pilotfish shell/scenarios/demo.fish; fi
 
 test: check
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" $(PARALLEL)
 
 test-all: check
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 check: .venv/.dev
 	$(BIN)/ruff check .
