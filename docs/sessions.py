@@ -4,7 +4,8 @@
 
 In a page, a block that begins with ```pilotfish holds commands (`> COMMAND`), each followed by what it prints, errors
 too. Blocks of code whose first line names a file (`%  even.pl: ...`, `#  mine.py: ...`, `//  mine.if: ...`) are
-written to the folder in which all sessions of the page run. tests/test_docs.py holds every page to what is printed now.
+written to the folder in which all sessions of the page run. tests/test_docs.py holds every page to what is printed
+now.
 """
 
 from __future__ import annotations
