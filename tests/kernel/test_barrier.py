@@ -24,8 +24,8 @@ def small_timeslices(load: Callable[[str], KnowledgeBase]) -> Iterator[Knowledge
 
 def beside_cpu_bound(
     kb: KnowledgeBase, parties: int, others: int, duration_ps: int, pieces: int
-) -> tuple[int, int, str, list[tuple[int, ...]]]:
-    """Run `barrier` beside `cpu_bound`; both progresses, the schedule's hash, the cores' accounts."""
+) -> tuple[int, int, int, int, list[tuple[int, ...]], str]:
+    """Run `barrier` beside `cpu_bound`: both decisions' inferences and progresses, the cores' accounts, the hash."""
     kernel = Multikernel.boot(kb)
     rest = kernel.spawn("cpu_bound", others)
     domain = kernel.spawn("barrier", parties)
@@ -39,7 +39,8 @@ def beside_cpu_bound(
     progress = kernel.status(domain).progress, kernel.status(rest).progress
     kernel.kill(domain.id)
     kernel.kill(rest.id)
-    return (*progress, kernel.log.digest(), accounts)
+    inferences = domain.placement.inferences, rest.placement.inferences
+    return (*inferences, *progress, accounts, kernel.log.digest())
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

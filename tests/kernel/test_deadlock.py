@@ -306,7 +306,7 @@ def test_a_lock_that_died_with_its_owner_is_told(kernel: Multikernel) -> None:
     assert stuck(kernel) == ["deadlock: heir.0 thread 1 waits for mutex m, whose holder has ended"]
 
 
-def peers(fills: bool = False) -> list[Main]:
+def peers(fills: bool = False, terms: Terms = Terms()) -> list[Main]:
     """Two programs, each of which offers a service, binds to the other's, and waits for a message or sends on."""
 
     def side(own: str, other: str) -> Main:
@@ -317,7 +317,7 @@ def peers(fills: bool = False) -> list[Main]:
                 yield from service.receive()
 
             thread = yield Fork(serve())  # answers the other's request, and ends
-            channel = yield from bind(environment, other, terms=Terms(slots=4) if fills else Terms())
+            channel = yield from bind(environment, other, terms=terms)
             yield Join(thread)
             while fills:
                 yield from channel.send(Fragment(0, b""))
@@ -338,9 +338,11 @@ def test_two_domains_that_each_wait_for_the_other_s_message_are_found(kernel: Mu
     assert found(kernel) == []  # that is not looked for while they run
 
 
-@pytest.mark.parametrize("cores", [(0, 1), (0, 0)])
-def test_two_domains_that_fill_each_other_s_rings_are_found(kernel: Multikernel, cores: tuple[int, int]) -> None:
-    for number, main in enumerate(peers(fills=True)):
+@pytest.mark.parametrize(("cores", "terms"), [((0, 1), Terms(slots=4)), ((0, 0), Terms())])
+def test_two_domains_that_fill_each_other_s_rings_are_found(
+    kernel: Multikernel, cores: tuple[int, int], terms: Terms
+) -> None:
+    for number, main in enumerate(peers(fills=True, terms=terms)):
         spawn(kernel, f"peer{number}", main, [cores[number]])
     kernel.run(1000 * PS_PER_MS)
     (text,) = stuck(kernel)
