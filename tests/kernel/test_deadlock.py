@@ -306,7 +306,10 @@ def test_a_lock_that_died_with_its_owner_is_told(kernel: Multikernel) -> None:
     assert stuck(kernel) == ["deadlock: heir.0 thread 1 waits for mutex m, whose holder has ended"]
 
 
-def peers(fills: bool = False, terms: Terms = Terms()) -> list[Main]:
+ANY_TERMS = Terms()
+
+
+def peers(fills: bool = False, terms: Terms = ANY_TERMS) -> list[Main]:
     """Two programs, each of which offers a service, binds to the other's, and waits for a message or sends on."""
 
     def side(own: str, other: str) -> Main:
