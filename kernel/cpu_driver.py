@@ -17,7 +17,7 @@ from kernel.clock import PS_PER_MS, LocalClock
 from kernel.dispatch_state import Event
 from kernel.errors import KernelError
 from kernel.hardware import Core, Hardware
-from kernel.rbed import Scheduler, TaskParameters
+from kernel.rbed import Hard, Overcommitted, Scheduler, TaskParameters
 from kernel.threads import ENDLESS, Thread, ThreadState
 from kernel.timeline import Priority, Timeline
 from kernel.trace import ScheduleLog
@@ -41,6 +41,16 @@ class Account:
     switch: int = 0
     interrupt: int = 0
     idle: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """From `at` on the local clock, `dispatcher` has these parameters."""
+
+    at: int
+    dispatcher: Dispatcher
+    parameters: TaskParameters
+    release: int | None
 
 
 class CpuDriver:
@@ -74,6 +84,8 @@ class CpuDriver:
         self._wake_at = -1
         self._dispatch_at: int | None = None  # when a dispatch is due, if one is
         self._held_until = timeline.now
+        self._coming: list[_Coming] = []  # changes of parameters, the first one first
+        self.postponed = 0  # how often such a change had to wait for what others had left to consume
         self._donation: tuple[Dispatcher, Dispatcher] | None = None  # whose time it is, and who has it
         self._message_for: Dispatcher | None = None  # is to be entered at LMP by the dispatch that is due
         self.online = True
@@ -106,9 +118,46 @@ class CpuDriver:
         now = self._enter()
         self.scheduler.change(dispatcher.task, parameters, self.clock.local(now), release)
 
+    def change_at(
+        self, at: int, dispatcher: Dispatcher, parameters: TaskParameters, release: int | None = None
+    ) -> None:
+        """Give a dispatcher other scheduling parameters from `at` on, released first at `release`, both local times.
+
+        Overcommitted where there would be no room by what is known now; nothing is changed then.
+        """
+        now = self._enter()
+        local = self.clock.local(now)
+        self.scheduler.check(dispatcher.task, parameters, local, at if release is None else release)
+        self._coming.append(_Coming(max(at, local), dispatcher, parameters, release))
+        self._coming.sort(key=lambda coming: coming.at)
+
+    def forget_changes(self, dispatcher: Dispatcher) -> bool:
+        """Drop the changes that are still to come to a dispatcher; whether there were any."""
+        before = len(self._coming)
+        self._coming = [coming for coming in self._coming if coming.dispatcher is not dispatcher]
+        return len(self._coming) < before
+
+    def _change_what_is_due(self, now: int) -> None:
+        """Carry out the changes whose time has come.
+
+        One that finds others still entitled to what they have begun waits for its next release.
+        """
+        local = self.clock.local(now)
+        while self._coming and self._coming[0].at <= local:
+            coming = self._coming.pop(0)
+            try:
+                self.scheduler.change(coming.dispatcher.task, coming.parameters, local, coming.release)
+            except Overcommitted:
+                assert isinstance(coming.parameters, Hard)
+                self.postponed += 1
+                release = (local if coming.release is None else coming.release) + coming.parameters.period
+                self._coming.append(_Coming(release, coming.dispatcher, coming.parameters, release))
+                self._coming.sort(key=lambda coming: coming.at)
+
     def remove(self, dispatcher: Dispatcher) -> None:
         """The dispatcher is gone."""
         now = self._enter()
+        self.forget_changes(dispatcher)
         if self.current is dispatcher:
             self._leave(now)
         for thread in dispatcher.threads:
@@ -121,6 +170,7 @@ class CpuDriver:
     def take_off(self, dispatcher: Dispatcher) -> None:
         """The dispatcher goes to another core, as it is."""
         now = self._enter()
+        self.forget_changes(dispatcher)
         if self.current is dispatcher:
             self._leave(now)
         self.scheduler.remove(dispatcher.task, self.clock.local(now))
@@ -163,6 +213,20 @@ class CpuDriver:
                 thread.unblock(now)
 
         self.timeline.at(when, Priority.MESSAGE, self.core.number, arrive)
+
+    def urge(self, dispatcher: Dispatcher, now: int) -> None:
+        """A message that cannot wait has arrived for a dispatcher: it runs as soon as hard real time leaves the core.
+
+        Where it waits for its turn the message comes with an interrupt; if it was blocked, it was woken by one anyway.
+        """
+        if not self.online or not dispatcher.haswork:
+            return
+        if self._donation is not None and self._donation[0] is dispatcher:
+            self._donation = None
+        if self.current is not dispatcher and self._dispatch_at is None:
+            self.interrupt(now)
+        self._enter()
+        self.scheduler.urge(dispatcher.task, self.clock.local(now))
 
     def interrupt(self, now: int) -> None:
         """Take an interrupt: what runs here is held up for what it costs. A core that is off line takes none."""
@@ -212,9 +276,12 @@ class CpuDriver:
         """The end of the system call LMP: a message was delivered to a thread that was waiting for it.
 
         It is switched to at once, in the sender's time, if it can be entered; what that costs is part of
-        what the message costs (dissertation §2.6.2). Else it finds the message when it next runs.
+        what the message costs (dissertation §2.6.2). Else it finds the message when it next runs; so it does
+        where the sender was urged, whose priority is its own.
         """
         receiver = waiting.dispatcher
+        if sender.task.urged:
+            return
         if receiver.driver is not self or self.current is not sender:
             return  # one of them was moved to another core since
         if receiver is not sender and receiver.takes_messages:
@@ -321,6 +388,8 @@ class CpuDriver:
 
     def _next_decision(self, now: int) -> int | None:
         local = self.scheduler.next_decision(self.clock.local(now))
+        if self._coming and (local is None or self._coming[0].at < local):
+            local = self._coming[0].at
         return None if local is None else max(now, self._held_until, self.clock.reference(local))
 
     def _on_wake(self, now: int) -> None:
@@ -371,6 +440,8 @@ class CpuDriver:
             self._dispatch_soon(now)
             return
         self.settle(now)
+        if self._coming:
+            self._change_what_is_due(now)
         task = self.scheduler.dispatch(self.clock.local(now))
         chosen = None if task is None else self.dispatchers[task.id]
         if self._donation is not None:

@@ -46,8 +46,8 @@ class Rbed:
 
     __slots__ = (
         "_decision", "_hard", "_left", "_next_release", "_past", "_releases", "_running", "_scale",
-        "_sequence", "_shared", "_since", "_soft", "_tasks", "_turn", "_virtual", "_waiting", "idle", "soft_granted",
-        "timeslice",
+        "_sequence", "_shared", "_since", "_soft", "_tasks", "_turn", "_urged", "_virtual", "_waiting", "idle",
+        "soft_granted", "timeslice",
     )  # fmt: skip
 
     def __init__(self, timeslice: int, now: int = 0) -> None:
@@ -65,6 +65,7 @@ class Rbed:
         self._hard: list[tuple[int, int, int, Task]] = []  # deadline, release, id
         self._soft: list[tuple[int, int, int, Task]] = []
         self.soft_granted = Fraction(1)
+        self._urged: list[Task] = []  # in the order in which they were
         # What those who left have consumed: rate, kind, whether the deadline is shorter than the period.
         self._past: list[tuple[Rate, int, bool]] = []
         # Best effort and real time with slack: whether who runs does so as one of them, whose turn it is, what
@@ -106,9 +107,12 @@ class Rbed:
                             until = release
                 self._decision = until
                 return slot
-        # No hard task wants this time: it is soft real time's, then best effort's.
+        # No hard task wants this time: it is who was urged's, then soft real time's, then best effort's.
         shared = False
-        if self._soft:
+        if self._urged:
+            chosen = self._urged[0]
+            end = NEVER
+        elif self._soft:
             chosen = self._soft[0][3]
             end = now + chosen.budget
         else:
@@ -323,6 +327,11 @@ class Rbed:
         self._leave(task, now)
         self._enter(task, parameters, now, first)
 
+    def check(self, task: Task, parameters: TaskParameters, now: int, release: int) -> None:
+        """Raise Overcommitted where the task could not have these parameters from `release` on."""
+        self._advance(now)
+        self._admit(task, parameters, now, release)
+
     def remove(self, task: Task, now: int) -> None:
         """The task is gone for good."""
         self._advance(now)
@@ -405,6 +414,9 @@ class Rbed:
 
     def _leave(self, task: Task, now: int) -> None:
         self._stop(task)
+        if task.urged:
+            self._calm(task)
+            task.sharing = False
         if task.sharing:
             self._leave_turn(task)
             task.sharing = False
@@ -438,7 +450,9 @@ class Rbed:
         if not task.runnable:
             return
         self._advance(now)
-        if task.sharing:
+        if task.urged:
+            self._calm(task)
+        elif task.sharing:
             self._leave_turn(task)
         if task.kind == SOFT and task.budget > 0:
             _discard(self._soft, task)
@@ -463,7 +477,10 @@ class Rbed:
         self._advance(now)
         if task.kind == BEST_EFFORT:
             if task.runnable:
-                self._leave_turn(task)
+                if task.urged:
+                    self._calm(task)
+                else:
+                    self._leave_turn(task)
                 task.virtual = max(task.virtual, *(entry[0] for entry in self._waiting), 0)
                 self._wait(task, now)
         else:
@@ -479,6 +496,25 @@ class Rbed:
                 self._leave_turn(task)
                 task.sharing = False
         self._decision = BEFORE
+
+    def urge(self, task: Task, now: int) -> None:
+        """Before everybody but hard real time, until it blocks or yields: a best-effort task that can run.
+
+        It is the fixed priority that planners need for a phase change (dissertation §3.5.5).
+        """
+        if task.kind == BEST_EFFORT and task.runnable and not task.urged:
+            self._advance(now)
+            self._leave_turn(task)
+            task.sharing = False
+            task.urged = True
+            self._urged.append(task)
+            self._decision = BEFORE
+
+    def _calm(self, task: Task) -> None:
+        """It is best effort like others again, and to be queued if it can run."""
+        self._urged.remove(task)
+        task.urged = False
+        task.sharing = True
 
     def set_clock(self, now: int, reads: int) -> None:
         """The clock that reads `now` is set to `reads`: everything planned moves with it."""

@@ -265,6 +265,13 @@ class BarrelfishRbed:
         self._charge(now)
         self.scheduler_yield(task, now)
 
+    def check(self, task: Task, parameters: TaskParameters, now: int, release: int) -> None:
+        """Raise Overcommitted where the task could not have these parameters."""
+        self._admit(task, parameters)
+
+    def urge(self, task: Task, now: int) -> None:
+        """Barrelfish knows no such thing: it waits for its turn."""
+
     def set_clock(self, now: int, reads: int) -> None:
         """The clock that reads `now` is set to `reads`: all are released then (scheduler_reset_time)."""
         self._charge(now)

@@ -106,7 +106,7 @@ class Task:
     __slots__ = (
         "budget", "deadline", "due", "etime", "executed", "given", "id", "jobs", "kind", "last_dispatch",
         "late", "misses", "parameters", "period", "queued", "release_time", "runnable", "sharing", "slept",
-        "stride", "virtual", "want", "wcet", "weight",
+        "stride", "urged", "virtual", "want", "wcet", "weight",
     )  # fmt: skip
 
     def __init__(self, id: int, parameters: TaskParameters = BestEffort()) -> None:
@@ -123,6 +123,7 @@ class Task:
         self.budget = self.given = self.want = 0
         self.slept = False
         self.sharing = False  # takes part in what real time leaves, when it is runnable
+        self.urged = False  # of best effort: has whatever hard real time leaves until it blocks
         self.virtual = self.stride = 0
         # Barrelfish's variant
         self.etime = self.last_dispatch = 0
@@ -137,7 +138,8 @@ class Scheduler(Protocol):
     """What a CPU driver asks of a scheduler. All instants are on one clock that only goes forward.
 
     The driver calls `dispatch` at the latest when `next_decision` says, and at the same instant after
-    every other call. `add` and `change` raise Overcommitted, having changed nothing.
+    every other call. `add` and `change` raise Overcommitted, having changed nothing; so does `check`, which never
+    changes anything: whether a task of this core could have other parameters from `release` on.
     """
 
     @property
@@ -149,6 +151,8 @@ class Scheduler(Protocol):
         self, task: Task, parameters: TaskParameters, now: int, release: int | None = None
     ) -> None: ...
 
+    def check(self, task: Task, parameters: TaskParameters, now: int, release: int) -> None: ...
+
     def remove(self, task: Task, now: int) -> None: ...
 
     def block(self, task: Task, now: int) -> None: ...
@@ -156,6 +160,8 @@ class Scheduler(Protocol):
     def unblock(self, task: Task, now: int) -> None: ...
 
     def yield_(self, task: Task, now: int) -> None: ...
+
+    def urge(self, task: Task, now: int) -> None: ...
 
     def set_clock(self, now: int, reads: int) -> None: ...
 

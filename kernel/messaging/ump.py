@@ -35,7 +35,7 @@ class UmpLink:
     """One direction of a channel: from `sender` to `receiver`, both core numbers.
 
     With `queueing` a sender never waits: what finds no slot is queued on its side, as Barrelfish's monitors do, so
-    that no monitor ever waits for another.
+    that no monitor ever waits for another. With `urging` each line has the receiver run before best effort.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class UmpLink:
     ) -> None:
         self._timeline = timeline
         self._hardware = hardware
+        self.urging = False
         self.endpoint = endpoint
         endpoint.polled = True
         self._between(sender, receiver)
@@ -145,8 +146,8 @@ class UmpLink:
 
     @property
     def _owes(self) -> bool:
-        """Whether an acknowledgement is due to the other side, and can be written."""
-        return not self._draining and self.back.ring.due and self.ring.room_to_acknowledge
+        """Whether an acknowledgement is due to the other side, and can be written; a line under way will carry it."""
+        return not self._writing and self.back.ring.due and self.ring.room_to_acknowledge
 
     def _wait(self, thread: Thread, message: object) -> None:
         if self.queueing:
@@ -221,6 +222,9 @@ class UmpLink:
         if self._announced < self.ring.written - self.ring.read:  # one that was read by a sender is announced still
             self._announced += 1
             self.endpoint.arrived(self, now)
+        receiver = self.endpoint.receiver
+        if self.urging and receiver is not None:
+            receiver.dispatcher.driver.urge(receiver.dispatcher, now)
 
     def fetch_ps(self, thread: Thread) -> int:
         """See `Source`: the line that is to be read next, if it has not been looked at."""
@@ -279,7 +283,7 @@ class UmpLink:
             then(now)
         elif self._queue and self.ring.room > self._writing:
             self._write_owed(thread, self._queue.popleft(), then)
-        elif self.back.ring.due and self.ring.room_to_acknowledge:
+        elif self._owes:
             self._write_owed(thread, ACKNOWLEDGEMENT, then)
         else:
             then(now)
