@@ -225,7 +225,7 @@ def _submitted(
             return Soft(wcet * PS_PER_NS, period * PS_PER_NS, slack), 0
         case placement.Hard(wcet, period, deadline, release):
             hard = Hard(wcet * PS_PER_NS, period * PS_PER_NS, deadline * PS_PER_NS, slack)
-            return hard, release * PS_PER_NS
+            return hard, (release or 0) * PS_PER_NS
         case _ as other:
             assert_never(other)
 

@@ -4,7 +4,6 @@
             request/7,                  % +Policy, +Domain, +Dispatchers, +Cores, +Text, +Coordinator, -Answer
             request/8,                  % +Policy, +Domain, +Dispatchers, +Cores, +Image, +Text, +Coordinator, -Answer
             span/4,                     % +Policy, +Domain, +Cores, -Answer
-            granted_phases/3,           % +Domain, +Dispatcher, -Phases
             release/1,                  % +Domain
             change_phase/2,             % +Domain, +Phase
             explain/2,                  % +Domain, -Reasons
@@ -13,13 +12,12 @@
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
-:- use_module(library(pairs)).
 :- use_module(library(aggregate)).
 :- use_module(store).
 :- use_module(topology).
-:- use_module(costs).
 :- use_module(manifest).
-:- use_module(admission).
+:- use_module(granting).
+:- use_module(schedules).
 :- use_module(policy).
 :- use_module(requests).
 :- use_module(choosing).
@@ -48,10 +46,10 @@ it back.
 %   `none`, which means one best-effort phase of weight 1. Placement is
 %   placement(Policy, Cost, Assignments, Changes):
 %
-%     - Assignments is a list of assignment(Dispatcher, Core, Phases), Phases a list of parameters (manifest.pl,
-%       every release a time);
+%     - Assignments is a list of assignment(Dispatcher, Core, Phases), Phases a list of parameters, as in
+%       manifest.pl but for hard/5 and gang/5, which tell the offset too (schedules.pl);
 %     - Changes is a list of changed(Domain, Dispatcher, Core, Phases), running dispatchers whose parameters
-%       are others now.
+%       or offsets are others now.
 %
 %   @error placement_error(Text)
 
@@ -190,112 +188,33 @@ most_a_core(64).
 %   others get now. Throws where it cannot be had.
 
 grant(Domain, Policy, Requests, Choices, Assignments, Changes) :-
+    hard_phases(Before),
     maplist(state_choice(Domain), Requests, Choices),
-    (   policy_shortage(Policy, reduce)
-    ->  common_factor(Factor),
-        reduce_all(Factor, Domain, Changes)
-    ;   findall(Core, member(choice(_, Core, _, _, _, _), Choices), Cores0),
-        sort(Cores0, Cores),
-        maplist(must_fit, Cores),
-        Changes = []
-    ),
+    findall(Core, member(choice(_, Core, _, _, _, _), Choices), Cores0),
+    sort(Cores0, Cores),
+    make_room(Domain, Policy, Cores),
+    hard_phases(After),
+    findall(changed(Other, Dispatcher, Core, Phases),
+            ( member(running(Other, Dispatcher, Core, Phases), After),
+              Other \== Domain,
+              \+ memberchk(running(Other, Dispatcher, Core, Phases), Before)
+            ),
+            Changes),
     maplist(assignment(Domain), Choices, Assignments).
 
-state_choice(Domain, request(Dispatcher, _, Phases), choice(Dispatcher, Core, Policy, Cost, Others, Forbidden)) :-
+state_choice(Domain, request(Dispatcher, Group, Phases), choice(Dispatcher, Core, Policy, Cost, Others, Forbidden)) :-
     findall(granted(Domain, Dispatcher, Phase, Parameters, Parameters),
             nth0(Phase, Phases, Parameters),
             Granted),
     load_facts(placement,
                [ allocation(Domain, Dispatcher, Core),
+                 dispatcher_group(Domain, Dispatcher, Group),
                  considered(Domain, Dispatcher, Policy, Core, Cost, Others, Forbidden)
                | Granted
                ]).
 
 assignment(Domain, choice(Dispatcher, Core, _, _, _, _), assignment(Dispatcher, Core, Phases)) :-
-    granted_phases(Domain, Dispatcher, Phases).
-
-%!  granted_phases(+Domain, +Dispatcher, -Phases) is det.
-%
-%   The parameters granted to a dispatcher, by phase.
-
-granted_phases(Domain, Dispatcher, Phases) :-
-    findall(Phase-Parameters, facts:granted(Domain, Dispatcher, Phase, Parameters, _), Pairs0),
-    keysort(Pairs0, Pairs),
-    pairs_values(Pairs, Phases).
-
-must_fit(Core) :-
-    core_demands(Core, granted, Demands),
-    (   shortfall(Demands, Shortfall)
-    ->  shortfall_text(Core, Demands, Shortfall, Text),
-        refuse("~s", [Text])
-    ;   true
-    ).
-
-%   common_factor(-Factor): what all may have of what they asked for, so that every core has room.
-
-common_factor(Factor) :-
-    findall(Core, hard_core(Core), Cores0),
-    sort(Cores0, Cores),
-    findall(Demands, ( member(Core, Cores), core_demands(Core, asked, Demands) ), All0),
-    sort(All0, All),                    % many cores are alike
-    foldl(smaller_factor, All, 1, Factor).
-
-hard_core(Core) :-
-    facts:granted(Domain, Dispatcher, _, _, Asked),
-    phase_tasks(Asked, [_]),
-    facts:allocation(Domain, Dispatcher, Core).
-
-smaller_factor(Demands, Factor0, Factor) :-
-    largest_factor(Demands, Own),
-    Factor is min(Factor0, Own).
-
-reduce_all(Factor, New, Changes) :-
-    findall(granted(Domain, Dispatcher, Phase, Reduced, Asked)-Granted,
-            ( facts:granted(Domain, Dispatcher, Phase, Granted, Asked),
-              reduced(Asked, Factor, Reduced),
-              Reduced \== Granted
-            ),
-            Facts0),
-    sort(Facts0, Facts),
-    pairs_keys(Facts, Changed),
-    must_be_worthwhile(Changed),
-    forall(member(granted(Domain, Dispatcher, Phase, _, _), Changed),
-           withdraw(placement, granted(Domain, Dispatcher, Phase, _, _))),
-    load_facts(placement, Changed),
-    findall(Domain-Dispatcher,
-            ( member(granted(Domain, Dispatcher, _, _, _), Changed), Domain \== New ),
-            Running0),
-    sort(Running0, Running),
-    findall(changed(Domain, Dispatcher, Core, Phases),
-            ( member(Domain-Dispatcher, Running),
-              facts:allocation(Domain, Dispatcher, Core),
-              granted_phases(Domain, Dispatcher, Phases)
-            ),
-            Changes).
-
-reduced(hard(Wcet0, Period, Deadline, Release), Factor, hard(Wcet, Period, Deadline, Release)) :-
-    Wcet is floor(Factor * Wcet0).
-reduced(gang(Wcet0, Period, Deadline, Release), Factor, gang(Wcet, Period, Deadline, Release)) :-
-    Wcet is floor(Factor * Wcet0).
-
-%   A timeslice that a context switch eats up is worth nothing.
-
-must_be_worthwhile(Changed) :-
-    once(cost_of(context_switch, Value, Unit, _)),
-    (   nanoseconds_per(Unit, Scale)
-    ->  Least is Value * Scale
-    ;   Least = 0                       % stated in cycles: less than a microsecond
-    ),
-    (   member(granted(Domain, Dispatcher, Phase, Reduced, Asked), Changed),
-        phase_tasks(Reduced, [task(Wcet, _, _)]),
-        Wcet =< Least
-    ->  phase_tasks(Asked, [task(Wanted, _, _)]),
-        ms_text(Wanted, WantedText),
-        ms_text(Wcet, WcetText),
-        refuse("to make room, dispatcher ~w of domain ~w would have to go from ~s to ~s a period in phase ~w, less than a context switch takes",
-               [Dispatcher, Domain, WantedText, WcetText, Phase])
-    ;   true
-    ).
+    phases_with_offsets(Domain, Dispatcher, Phases).
 
 %   state(+Domain, +Manifest): the rest of what is to be known of a domain that is placed.
 
@@ -312,14 +231,17 @@ state(Domain, Manifest) :-
 
 release(Domain) :-
     atomically(( findall(Manifest, facts:domain_manifest(Domain, Manifest), Manifests),
+                  findall(Phase, facts:domain_phase(Domain, Phase), Phases),
                   maplist(withdraw(placement),
                           [ allocation(Domain, _, _),
+                            dispatcher_group(Domain, _, _),
                             granted(Domain, _, _, _, _),
                             considered(Domain, _, _, _, _, _, _),
                             built_for(Domain, _),
                             domain_manifest(Domain, _),
                             domain_phase(Domain, _)
                           ]),
+                  maplist(forget_slots(Domain), Phases),
                   forall(( member(Manifest, Manifests), \+ facts:domain_manifest(_, Manifest) ),
                          maplist(withdraw(placement),
                                  [ manifest(Manifest),

@@ -11,7 +11,7 @@
 :- use_module(admission).
 :- use_module(policy).
 :- use_module(choosing).
-:- use_module(placement).
+:- use_module(schedules).
 :- use_module(eligibility).
 :- use_module(refusal).
 

@@ -364,6 +364,12 @@ fact(domain_manifest, [domain:id, manifest:id], [domain], [placement],
      "the domain runs by that manifest").
 fact(domain_phase, [domain:id, phase:id], [domain], [placement],
      "the phase that the domain is in").
+fact(dispatcher_group, [domain:id, dispatcher:id, group:atom], [domain, dispatcher], [placement],
+     "the dispatcher is of that group of its domain's manifest").
+fact(timeslot, [domain:id, phase:id, who:term, offset:nanoseconds, found:atom], [domain, phase, who], [placement],
+     "in that phase, whatever others do, the periods of a gang (its group) or a dispatcher (its number) begin at that offset of the synchronised clocks").
+fact(combination_slots, [combination:term, offsets:term, found:atom], [combination], [placement],
+     "where no timeslots hold for all combinations of phases: those of one, each u(Domain, Phase, Who)-Offset").
 fact(built_for, [domain:id, isas:term], [domain], [placement],
      "the domain's image is built for a list of instruction sets only").
 fact(offline, [core:core], [core], [placement],

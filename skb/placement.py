@@ -8,11 +8,11 @@ nanoseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from skb.engine import SECONDS, Cancelled, LimitExceeded, RuleError, RulesRejected, SkbError
+from skb.engine import SECONDS, Cancelled, LimitExceeded, Literal, RuleError, RulesRejected, SkbError
 from skb.facts import Compound, Term, Text, to_prolog
 from skb.knowledge import KnowledgeBase
 from skb.machine import Machine
@@ -36,15 +36,18 @@ class BestEffort:
 class Hard:
     """`wcet_ns` in every period, by `deadline_ns` after each release (H and G lines).
 
-    The first release is `release_ns` after the change into the phase began. With `gang` all dispatchers of
-    the group have the same parameters, on distinct cores.
+    The first release is `release_ns` after the change into the phase began. Where it is None the kernel chooses the
+    first instant at which all can be ready, of those at which the synchronised clocks read `offset_ns` +
+    k * `period_ns`; the offset is 0 where it does not matter. With `gang` all dispatchers of the group have
+    the same parameters, on distinct cores.
     """
 
     wcet_ns: int
     period_ns: int
     deadline_ns: int
-    release_ns: int
+    release_ns: int | None
     gang: bool = False
+    offset_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,39 @@ class Move:
     dispatcher: int
     core: int
     phases: tuple[Parameters, ...]
+
+
+Combination = tuple[tuple[int, int], ...]
+"""The phase that each domain of a component is in: (domain, phase), by domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What a dispatcher gets in one combination of phases; of real time with `release_ns` None, `offset_ns` holds."""
+
+    domain: int
+    dispatcher: int
+    core: int
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The schedule of a combination of phases: a slot for each dispatcher of its domains.
+
+    Offsets are those of all combinations (`scope` is `static`) or of this one alone (`separate`). They were found by
+    first fit (`how` is `greedy`), local repair (`repair`) or exact search (`exact`), or there was none to be found
+    (`none`). Of the matrix of offsets and cores in use `empty_slots` have nothing in them, and in no packing would
+    fewer than `bound`. Deriving it took `inferences`.
+    """
+
+    combination: Combination
+    slots: tuple[Slot, ...]
+    scope: str
+    how: str
+    empty_slots: int
+    bound: int
+    inferences: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +255,24 @@ class PlacementController:
         """The domain is in another phase now."""
         self._decide("placement:change_phase(Domain, Phase)", {"Domain": domain, "Phase": phase})
 
+    def combinations(self, domain: int) -> tuple[tuple[Combination, ...], int]:
+        """The combinations of phases of all domains that share cores, directly or by others, with `domain`.
+
+        The current one comes first, then those one phase change away, and so on; at most 256. With them, the
+        inferences that it took. PlacementError if the domain is placed nowhere.
+        """
+        found = self._decide("schedules:next_schedules(Domain, Combinations, Inferences)", {"Domain": domain})
+        combinations = tuple(tuple(pair.args for pair in each) for each in found["Combinations"])
+        return combinations, found["Inferences"]
+
+    def schedule(self, combination: Combination) -> Schedule:
+        """The schedule of a combination, one phase for each domain of a component; PlacementError if it is none."""
+        text = Literal(f"[{','.join(f'{domain}-{phase}' for domain, phase in combination)}]")
+        found = self._decide("schedules:schedule(Combination, Answer)", {"Combination": text})
+        inferences, slots, how = found["Answer"].args
+        scope, method, empty, bound = how.args
+        return Schedule(combination, tuple(_slot(slot) for slot in slots), scope, method, empty, bound, inferences)
+
     def explain(self, domain: int) -> tuple[Reason, ...]:
         """Why each dispatcher of the domain is where it is, in their order."""
         found = self._kb.once("placement:explain(Domain, Reasons)", {"Domain": domain})
@@ -287,9 +341,17 @@ def _parameters(term: Compound) -> Parameters:
         case "soft":
             return Soft(*numbers)
         case "hard" | "gang":
-            wcet, period, deadline, release = numbers
-            return Hard(wcet, period, deadline, release, term.name == "gang")
+            wcet, period, deadline, release, *offset = numbers
+            return Hard(wcet, period, deadline, None if release == "auto" else release, term.name == "gang",
+                        *offset)
     raise PlacementError(f"the rules gave parameters of no known kind: {term.name}")
+
+
+def _slot(term: Compound) -> Slot:
+    arguments: tuple[Any, ...] = term.args
+    domain, dispatcher, core, parameters, offset = arguments
+    found = _parameters(parameters)
+    return Slot(domain, dispatcher, core, replace(found, offset_ns=offset) if isinstance(found, Hard) else found)
 
 
 def _trial(term: Compound) -> Trial:

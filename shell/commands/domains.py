@@ -176,8 +176,8 @@ def _parameters(parameters: Parameters) -> str:
             return f"soft real time, {ns['wcet_ns']} every {ns['period_ns']}"
         case Hard(gang=gang):
             kind = "gang" if gang else "hard real time"
-            return (f"{kind}, {ns['wcet_ns']} every {ns['period_ns']}, deadline {ns['deadline_ns']}, "
-                    f"release {ns['release_ns']}")
+            release = f"release {ns['release_ns']}" if "release_ns" in ns else f"offset {ns['offset_ns']}"
+            return f"{kind}, {ns['wcet_ns']} every {ns['period_ns']}, deadline {ns['deadline_ns']}, {release}"
         case _ as other:
             assert_never(other)
 

@@ -60,16 +60,9 @@ test(a_gang_sits_on_distinct_cores, [cleanup(no_placements), Distinct == 16]) :-
     sort(Cores, Sorted),
     length(Sorted, Distinct).
 
-test(a_gang_has_the_same_times, [cleanup(no_placements), All == [gang(80000000, 160000000, 80000000, 480000000)]]) :-
+test(a_gang_has_the_same_times, [cleanup(no_placements), All == [gang(80000000, 160000000, 80000000, auto)]]) :-
     cores(load_balance, 1, 16, "G 80 160 80", _),
     granted(1, 0, All).
-
-test(auto_release_is_six_timeslices, Release == 480000000) :-
-    release_time(Release).
-
-test(a_machines_timeslice_counts, [cleanup(retract_fact(cost(timeslice, _, _, _))), Release == 60000000]) :-
-    assert_fact(cost(timeslice, 10, ms, "the user")),
-    release_time(Release).
 
 test(a_gang_avoids_cores_that_are_taken, [cleanup(no_placements), Cores == [4, 5, 6, 7]]) :-
     cores(load_balance, 1, 4, "G 80 160 80", _),
@@ -83,7 +76,7 @@ test(domains_of_one_core_share_it_by_phases, [cleanup(no_placements), Granted ==
 test(a_shortage_is_shared_equally,
      [ cleanup(no_placements),
        Granted-Changes == [hard(45000000, 100000000, 100000000, 0)]-[hard(45000000, 100000000, 100000000, 0)]-
-                          [changed(1, 0, 3, [best_effort(1), hard(45000000, 100000000, 100000000, 0)])]
+                          [changed(1, 0, 3, [best_effort(1), hard(45000000, 100000000, 100000000, 0, 0)])]
      ]) :-
     request(load_balance, 1, 1, [3], "B 1\nH 75 100 100 0", 0, _),
     request(load_balance, 2, 1, [3], "H 75 100 100 0", 0, answer(_, _, placement(_, _, _, Changes))),
@@ -104,7 +97,7 @@ test(whoever_was_shrunk_is_not_shrunk_more, [cleanup(no_placements), One-Two-Thr
     findall(Wcet, ( member(Domain, [1, 2, 3]), granted(Domain, 0, [hard(Ns, _, _, _)]), Wcet is Ns // 1000000 ),
             [One, Two, Three]).
 
-test(time_that_became_free_is_given_back, [cleanup(no_placements), Granted == [hard(75000000, 100000000, 100000000, 0)]]) :-
+test(time_that_became_free_is_given_back, [cleanup(no_placements), Granted == [hard(75000000, 100000000, 100000000, 0, 0)]]) :-
     request(load_balance, 1, 1, [3], "H 75 100 100 0", 0, _),
     request(load_balance, 2, 1, [3], "H 75 100 100 0", 0, _),
     release(2),
@@ -132,8 +125,8 @@ test(deadlines_are_refused_with_figures,
      [ cleanup(no_placements),
        Text == "core 0 cannot meet all deadlines: 80 ms are due within 40 ms when the releases of domain 1, the domain coincide"
      ]) :-
-    request(near, 1, 1, [0], "H 40 160 40", 0, _),
-    refusal(request(near, 2, 1, [0], "H 40 160 40", 0, _), Text).
+    request(near, 1, 1, [0], "H 40 160 40 0", 0, _),
+    refusal(request(near, 2, 1, [0], "H 40 160 40 0", 0, _), Text).
 
 test(no_room_anywhere_names_the_best,
      [ cleanup(no_placements),
@@ -208,8 +201,8 @@ test(a_phase_change_is_known, [cleanup(no_placements), all(Phase == [1])]) :-
 
 test(groups_ask_for_their_own,
      [ cleanup(no_placements),
-       Phases == [ 0-[gang(1000000, 2000000, 2000000, 480000000), gang(1000000, 2000000, 2000000, 480000000)],
-                   1-[gang(1000000, 2000000, 2000000, 480000000), gang(1000000, 2000000, 2000000, 480000000)],
+       Phases == [ 0-[gang(1000000, 2000000, 2000000, auto, 0), gang(1000000, 2000000, 2000000, auto, 0)],
+                   1-[gang(1000000, 2000000, 2000000, auto, 0), gang(1000000, 2000000, 2000000, auto, 0)],
                    2-[best_effort(1), best_effort(2)] ]
      ]) :-
     request(load_balance, 1, 3, any, "group compute 0-1\nG 1 2\ngroup network\nB 1\nB 2\n", 0,

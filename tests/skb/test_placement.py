@@ -67,9 +67,9 @@ def test_a_manifest_becomes_parameters_in_nanoseconds(square: KnowledgeBase) -> 
         )
 
 
-def test_an_omitted_release_is_six_timeslices(square: KnowledgeBase) -> None:
+def test_an_omitted_release_is_the_kernels_to_choose(square: KnowledgeBase) -> None:
     placement = PlacementController(square).place(1, 1, manifest="H 1 2\nS 1 2")
-    assert placement.assignments[0].phases == (Hard(MS, 2 * MS, 2 * MS, 480 * MS), Soft(MS, 2 * MS))
+    assert placement.assignments[0].phases == (Hard(MS, 2 * MS, 2 * MS, None), Soft(MS, 2 * MS))
 
 
 def test_a_wrong_manifest_is_named_with_line_and_column(square: KnowledgeBase) -> None:

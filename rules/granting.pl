@@ -1,0 +1,353 @@
+:- encoding(utf8).
+:- module(granting,
+          [ make_room/3,                % +Domain, +Policy, +Cores
+            find_packing/4,             % +Domains, +Demand, -Packing, -Failure
+            forget_slots/2,             % +Domain, +Phase
+            hard_phases/1               % -Granted
+          ]).
+:- use_module(library(lists)).
+:- use_module(library(apply)).
+:- use_module(library(pairs)).
+:- use_module(store).
+:- use_module(costs).
+:- use_module(manifest).
+:- use_module(admission).
+:- use_module(policy).
+:- use_module(requests).
+:- use_module(combinations).
+:- use_module(packing).
+:- use_module(slots).
+:- use_module(schedules).
+:- use_module(refusal).
+
+/** <module> Time for hard real time on the chosen cores, or less of it for all, or a refusal
+
+A request is granted if every combination of phases of its component has a schedule that over-commits no core. Offsets that
+hold in all combinations are looked for first; where none are found, those of each combination by itself, of at most so
+many (combinations.pl). Where there is no packing and the policy says `shortage(reduce)`, all hard real-time allocations of the
+machine shrink by one factor: the largest that was found to have a packing.
+*/
+
+%   The factor is looked for until it is known to within this share.
+
+factor_tolerance(1r256).
+
+%!  make_room(+Domain, +Policy, +Cores) is det.
+%
+%   Domain, whose dispatchers are stated on Cores with what they ask for, has its offsets, and what all are granted is stated.
+%
+%   @error placement_error(Text)
+
+make_room(Domain, Policy, Cores) :-
+    (   policy_shortage(Policy, reduce)
+    ->  components(Components),
+        maplist(largest_packing, Components, Factors, Packings),
+        min_list([1|Factors], Factor),
+        maplist(state_packing, Components, Packings),
+        reduce_all(Factor)
+    ;   \+ has_hard(Domain)
+    ->  true
+    ;   component(Domain, Domains),
+        find_packing(Domains, granted, Packing, Failure),
+        (   Packing == none
+        ->  refuse_packing(Domains, Cores, Failure)
+        ;   state_packing(Domains, Packing)
+        )
+    ).
+
+has_hard(Domain) :-
+    facts:granted(Domain, _, _, Parameters, _),
+    phase_tasks(Parameters, [_]),
+    !.
+
+%!  find_packing(+Domains, +Demand, -Packing, -Failure) is det.
+%
+%   Packing is static(Offsets, How), or separate(Schedules), a list of Combination-packed(Offsets, How), or `none`; then Failure is
+%   why: rate, combinations(Count), or unpacked(Combination), for which no packing was found.
+
+find_packing(Domains, Demand, Packing, Failure) :-
+    problem(Domains, all, Demand, Problem),
+    hints(Domains, Hints),
+    most_combinations(Most),
+    combination_count(Domains, Count),
+    (   \+ rates_fit(Problem)
+    ->  Packing = none, Failure = rate
+    ;   packed(Domains, all, Demand, Hints, Offsets, How)
+    ->  Packing = static(Offsets, How)
+    ;   Count > Most
+    ->  Packing = none, Failure = combinations(Count)
+    ;   next_combinations(Domains, Combinations),
+        separately(Combinations, Demand, Hints, Schedules, Failure),
+        ( var(Failure) -> Packing = separate(Schedules) ; Packing = none )
+    ).
+
+%   packed(+Domains, +Combination, +Demand, +Hints, -Offsets, -How): gangs in slots of their own, so that their members run at the
+%   same time; failing that, within their deadlines.
+
+packed(Domains, Combination, Demand, Hints, Offsets, How) :-
+    member(Within, [slots(Demand), Demand]),
+    problem(Domains, Combination, Within, Problem),
+    pack(Problem, Hints, How),
+    !,
+    offsets(Problem, Offsets).
+
+separately([], _, _, [], _).
+separately([Combination|Combinations], Demand, Hints, Schedules, Failure) :-
+    pairs_keys(Combination, Domains),
+    (   packed(Domains, Combination, Demand, Hints, Offsets, How)
+    ->  append(Hints, Offsets, Hints1),
+        Schedules = [Combination-packed(Offsets, How)|Rest],
+        separately(Combinations, Demand, Hints1, Rest, Failure)
+    ;   Failure = unpacked(Combination),
+        Schedules = []
+    ).
+
+rates_fit(problem(Units, Columns)) :-
+    capacity(Capacity),
+    \+ ( maplist(anywhere, Units),
+         member(Column, Columns),
+         column_rate(Column, Rate),
+         Rate > Capacity
+       ).
+
+anywhere(unit(_, _, _, _, 0, _)).
+
+%   hints(+Domains, -Hints): where they are now.
+
+hints(Domains, Hints) :-
+    findall(u(Domain, Phase, Who)-Offset,
+            ( member(Domain, Domains), facts:timeslot(Domain, Phase, Who, Offset, _) ),
+            Static),
+    findall(Offset,
+            ( facts:combination_slots(Combination, Offsets, _),
+              \+ \+ ( member(Domain-_, Combination), memberchk(Domain, Domains) ),
+              member(Offset, Offsets)
+            ),
+            Separate),
+    append(Static, Separate, Hints).
+
+%   largest_packing(+Domains, -Factor, -Packing): with all that they ask for multiplied by Factor, Packing holds.
+
+largest_packing(Domains, Factor, Packing) :-
+    problem(Domains, all, asked(1), Problem),
+    highest_factor(Problem, Highest),
+    packed_at(Domains, Highest, Factor0, Packing0),
+    (   Factor0 =:= Highest
+    ->  Factor = Factor0, Packing = Packing0
+    ;   worst_case(Domains, Problem, Factor1, Packing1),
+        better(Factor0-Packing0, Factor1-Packing1, Lower),
+        narrowed(Domains, Lower, Highest, Factor-Packing)
+    ).
+
+%   What no packing can exceed: the rates, and what the loose tasks need among themselves.
+
+highest_factor(problem(Units, Columns), Factor) :-
+    findall(Rate, ( maplist(anywhere, Units), member(Column, Columns), column_rate(Column, Rate) ), Rates),
+    max_list([0|Rates], Most),
+    capacity(Capacity),
+    (   Most > Capacity
+    ->  Factor0 is Capacity rdiv Most
+    ;   Factor0 = 1
+    ),
+    packing_factor(problem(Units, Columns), Factor0, Factor).
+
+%   packed_at(+Domains, +Factor, -Found, -Packing): the packing found for that factor holds for Found; 0 if there is none.
+
+packed_at(Domains, Factor, Found, Packing) :-
+    find_packing(Domains, asked(Factor), Packing, _),
+    (   Packing == none
+    ->  Found = 0
+    ;   packings_factor(Packing, Domains, Factor, Found)
+    ).
+
+packings_factor(static(Offsets, _), Domains, Factor0, Factor) :-
+    problem(Domains, all, asked(1), Problem),
+    put(Problem, Offsets),
+    packing_factor(Problem, Factor0, Factor).
+packings_factor(separate(Schedules), Domains, Factor0, Factor) :-
+    foldl(combination_factor(Domains), Schedules, Factor0, Factor).
+
+combination_factor(Domains, Combination-packed(Offsets, _), Factor0, Factor) :-
+    problem(Domains, Combination, asked(1), Problem),
+    put(Problem, Offsets),
+    packing_factor(Problem, Factor0, Factor).
+
+%   Whoever is somewhere stays there, and all others begin at 0: that holds for some factor.
+
+worst_case(Domains, Problem, Factor, static(Offsets, greedy)) :-
+    hints(Domains, Hints),
+    put(Problem, Hints),
+    Problem = problem(Units, _),
+    maplist(anywhere_else, Units),
+    packing_factor(Problem, 1, Factor),
+    offsets(Problem, Offsets).
+
+anywhere_else(unit(_, _, _, _, Offset, _)) :-
+    (   var(Offset)
+    ->  Offset = 0
+    ;   true
+    ).
+
+better(A-PackingA, B-PackingB, Best) :-
+    ( A >= B -> Best = A-PackingA ; Best = B-PackingB ).
+
+narrowed(Domains, Lower-Packing, Upper, Best) :-
+    factor_tolerance(Tolerance),
+    (   Upper - Lower =< Tolerance * Upper
+    ->  Best = Lower-Packing
+    ;   Middle is (Lower + Upper) / 2,
+        packed_at(Domains, Middle, Found, Other),
+        (   Found > Lower
+        ->  Upper1 is max(Upper, Found),
+            ( Found < Middle -> Upper2 = Middle ; Upper2 = Upper1 ),
+            narrowed(Domains, Found-Other, Upper2, Best)
+        ;   narrowed(Domains, Lower-Packing, Middle, Best)
+        )
+    ).
+
+%   state_packing(+Domains, +Packing): what was found is stated where it is new.
+
+state_packing(Domains, static(Offsets, How)) :-
+    forall(( facts:combination_slots(Combination, _, _), concerns(Combination, Domains) ),
+           withdraw(placement, combination_slots(Combination, _, _))),
+    findall(timeslot(Domain, Phase, Who, Offset, Found),
+            ( member(u(Domain, Phase, Who)-Offset, Offsets),
+              (   facts:timeslot(Domain, Phase, Who, Offset, Found0)
+              ->  Found = Found0
+              ;   How == kept
+              ->  Found = greedy
+              ;   Found = How
+              )
+            ),
+            Facts),
+    findall(Domain, ( member(Domain, Domains), facts:timeslot(Domain, _, _, _, _) ), Known0),
+    sort(Known0, Known),
+    findall(Fact, ( member(Domain, Known), Fact = timeslot(Domain, _, _, _, _), call(facts:Fact) ), Before0),
+    sort(Before0, Before),
+    sort(Facts, After),
+    (   Before == After
+    ->  true
+    ;   forall(member(Domain, Known), withdraw(placement, timeslot(Domain, _, _, _, _))),
+        load_facts(placement, After)
+    ).
+state_packing(Domains, separate(Schedules)) :-
+    forall(member(Domain, Domains), withdraw(placement, timeslot(Domain, _, _, _, _))),
+    forall(( facts:combination_slots(Combination, _, _), concerns(Combination, Domains) ),
+           withdraw(placement, combination_slots(Combination, _, _))),
+    findall(combination_slots(Combination, Offsets, Found),
+            ( member(Combination-packed(Offsets, How), Schedules),
+              ( How == kept -> Found = greedy ; Found = How )
+            ),
+            Facts),
+    load_facts(placement, Facts).
+
+concerns(Combination, Domains) :-
+    member(Domain-_, Combination),
+    memberchk(Domain, Domains),
+    !.
+
+%!  forget_slots(+Domain, +Phase) is det.
+%
+%   Domain, which was in Phase, is placed nowhere any more and has no offsets. Where combinations have schedules of their own,
+%   those with Domain in Phase, and with others as they are now that no longer share a core, stand for what is left.
+
+forget_slots(Domain, Phase) :-
+    withdraw(placement, timeslot(Domain, _, _, _, _)),
+    findall(Combination-packed(Offsets, Found),
+            ( facts:combination_slots(Combination, Offsets, Found), memberchk(Domain-_, Combination) ),
+            Schedules),
+    forall(member(Combination-_, Schedules), withdraw(placement, combination_slots(Combination, _, _))),
+    (   Schedules = [Some-_|_]
+    ->  pairs_keys(Some, Domains),
+        selectchk(Domain, Domains, Others),
+        current_combination(Others, Now),
+        findall(combination_slots(Part, Left, Found),
+                ( member(Other, Others),
+                  component(Other, Members),
+                  Members = [Other|_],
+                  next_combinations(Members, Parts),
+                  member(Part, Parts),
+                  foldl(in_phase_of, Part, Now, Whole0),
+                  sort([Domain-Phase|Whole0], Whole),
+                  memberchk(Whole-packed(Offsets, Found), Schedules),
+                  include(of_any(Members), Offsets, Left)
+                ),
+                Facts),
+        load_facts(placement, Facts)
+    ;   true
+    ).
+
+in_phase_of(Domain-Phase, Combination0, [Domain-Phase|Combination]) :-
+    selectchk(Domain-_, Combination0, Combination).
+
+of_any(Domains, u(Domain, _, _)-_) :-
+    memberchk(Domain, Domains).
+
+%   reduce_all(+Factor): all hard real-time allocations are granted Factor of what they ask for.
+
+reduce_all(Factor) :-
+    findall(granted(Domain, Dispatcher, Phase, Reduced, Asked),
+            ( facts:granted(Domain, Dispatcher, Phase, Granted, Asked),
+              reduced(Asked, Factor, Reduced),
+              Reduced \== Granted
+            ),
+            Changed0),
+    sort(Changed0, Changed),
+    must_be_worthwhile(Changed),
+    forall(member(granted(Domain, Dispatcher, Phase, _, _), Changed),
+           withdraw(placement, granted(Domain, Dispatcher, Phase, _, _))),
+    load_facts(placement, Changed).
+
+reduced(hard(Wcet0, Period, Deadline, Release), Factor, hard(Wcet, Period, Deadline, Release)) :-
+    Wcet is floor(Factor * Wcet0).
+reduced(gang(Wcet0, Period, Deadline, Release), Factor, gang(Wcet, Period, Deadline, Release)) :-
+    Wcet is floor(Factor * Wcet0).
+
+%   A timeslice that a context switch eats up is worth nothing.
+
+must_be_worthwhile(Changed) :-
+    once(cost_of(context_switch, Value, Unit, _)),
+    (   nanoseconds_per(Unit, Scale)
+    ->  Least is Value * Scale
+    ;   Least = 0                       % stated in cycles: less than a microsecond
+    ),
+    (   member(granted(Domain, Dispatcher, Phase, Reduced, Asked), Changed),
+        phase_tasks(Reduced, [task(Wcet, _, _)]),
+        Wcet =< Least
+    ->  phase_tasks(Asked, [task(Wanted, _, _)]),
+        ms_text(Wanted, WantedText),
+        ms_text(Wcet, WcetText),
+        refuse("to make room, dispatcher ~w of domain ~w would have to go from ~s to ~s a period in phase ~w, less than a context switch takes",
+               [Dispatcher, Domain, WantedText, WcetText, Phase])
+    ;   true
+    ).
+
+%!  hard_phases(-Granted:list) is det.
+%
+%   What running dispatchers with hard real time have: running(Domain, Dispatcher, Core, Phases), Phases with offsets.
+
+hard_phases(Granted) :-
+    findall(Domain-Dispatcher,
+            ( facts:granted(Domain, Dispatcher, _, Parameters, _), phase_tasks(Parameters, [_]) ),
+            Pairs0),
+    sort(Pairs0, Pairs),
+    findall(running(Domain, Dispatcher, Core, Phases),
+            ( member(Domain-Dispatcher, Pairs),
+              facts:allocation(Domain, Dispatcher, Core),
+              phases_with_offsets(Domain, Dispatcher, Phases)
+            ),
+            Granted).
+
+%   refuse_packing(+Domains, +Cores, +Failure): why, in figures.
+
+refuse_packing(_, _, combinations(Count)) :-
+    most_combinations(Most),
+    refuse("no offsets hold in all ~D combinations of phases, and schedules of their own are derived for ~D at most",
+           [Count, Most]).
+refuse_packing(_, Cores, _) :-
+    member(Core, Cores),
+    core_demands(Core, granted, Demands),
+    shortfall(Demands, Shortfall),
+    !,
+    shortfall_text(Core, Demands, Shortfall, Text),
+    refuse("~s", [Text]).
