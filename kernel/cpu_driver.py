@@ -217,7 +217,7 @@ class CpuDriver:
     def urge(self, dispatcher: Dispatcher, now: int) -> None:
         """A message that cannot wait has arrived for a dispatcher: it runs as soon as hard real time leaves the core.
 
-        Where it waits for its turn the message comes with an interrupt; if it was blocked, it was woken by one anyway.
+        Where it waits for its turn the message comes with an interrupt; if it was blocked, one has woken it anyway.
         """
         if not self.online or not dispatcher.haswork:
             return

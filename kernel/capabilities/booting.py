@@ -8,11 +8,10 @@ from typing import Protocol
 from kernel.capabilities.capability import Object
 from kernel.capabilities.memory_server import PERCORE_BITS
 from kernel.capabilities.serving import CapabilityService, MonitorOfCore, serve
-from kernel.capabilities.shootdown import Tree
 from kernel.capabilities.types import PAGE_BYTES, ObjectType
 from kernel.capabilities.virtual_memory import Invalidation
 from kernel.hardware import Hardware
-from skb.facts import Compound
+from kernel.multicast import Tree, tree_of
 from skb.knowledge import KnowledgeBase
 
 
@@ -49,13 +48,6 @@ def memory_of(kb: KnowledgeBase, cores: int) -> tuple[list[Object], dict[int, in
             first.setdefault(row["Node"], len(memory))
             memory.append(Object(ObjectType.RAM, base, end - base))
     return memory, first
-
-
-def tree_of(term: Compound) -> Tree:
-    """The SKB's tree(Core, Subtrees)."""
-    core, subtrees = term.args
-    assert isinstance(core, int) and isinstance(subtrees, list)
-    return Tree(core, tuple(tree_of(each) for each in subtrees if isinstance(each, Compound)))
 
 
 def boot_capabilities(kernel: KernelOfMonitors) -> dict[int, CapabilityService]:

@@ -39,10 +39,10 @@ from kernel.capabilities.shootdown import (
     Shootdown,
     ShootdownOutput,
     Tlb,
-    Tree,
 )
 from kernel.capabilities.types import CNODE_BYTES, PAGE_BYTES, ObjectType
 from kernel.capabilities.virtual_memory import Invalidation, PageTables
+from kernel.multicast import Tree
 
 MONITOR = -2
 """The `cnode` of the slots of the monitor itself: its memory server's regions, and the blocks it has handed out."""

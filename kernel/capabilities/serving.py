@@ -19,9 +19,9 @@ from kernel.capabilities.errors import ErrorCode
 from kernel.capabilities.invocations import Invocations
 from kernel.capabilities.memory_server import Homes, partition
 from kernel.capabilities.messages import CopyTo
-from kernel.capabilities.shootdown import Tree
 from kernel.capabilities.virtual_memory import Invalidation
 from kernel.messaging.endpoint import Endpoint
+from kernel.multicast import Tree
 from kernel.program import Invoke
 from kernel.threads import Operation
 

@@ -12,20 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kernel.capabilities.virtual_memory import LEVELS, Invalidation, Translation
+from kernel.multicast import Tree
 
 PAGE_SIZES = tuple(sorted(level.entry_bytes for level in LEVELS.values() if level.maps_frames))
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """Who sends to whom, in order: `core`, and the trees of those it sends to."""
-
-    core: int
-    subtrees: tuple[Tree, ...] = ()
-
-    @property
-    def cores(self) -> frozenset[int]:
-        return frozenset({self.core}).union(*(each.cores for each in self.subtrees))
 
 
 class Tlb:

@@ -18,14 +18,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kernel import hotplug
-from kernel.capabilities.booting import tree_of
-from kernel.capabilities.shootdown import Tree
 from kernel.clock import PS_PER_MS, PS_PER_S
 from kernel.hardware import Hardware
 from kernel.messaging.endpoint import Endpoint, Link
 from kernel.messaging.lmp import LmpLink
 from kernel.messaging.ump import channel
 from kernel.monitor import Handling, Monitor
+from kernel.multicast import Tree, tree_of
 from kernel.program import Receive, Send, Spend
 from kernel.replication.errors import ReplicationError
 from kernel.replication.eventual import Eventual

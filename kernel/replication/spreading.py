@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from kernel.capabilities.shootdown import Tree
+from kernel.multicast import Tree
 from kernel.replication.node import Multicast, Node, Output, Send
 
 SPREADING = ("unicast", "tree")

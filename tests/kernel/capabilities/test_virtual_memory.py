@@ -17,10 +17,11 @@ from kernel.capabilities.database import Database, Slot
 from kernel.capabilities.errors import CapabilityError, ErrorCode
 from kernel.capabilities.invocations import Invocations
 from kernel.capabilities.operations import Retype
-from kernel.capabilities.shootdown import Invalidate, SendShootdown, Shootdown, ShotDown, Tlb, Tree, pruned
+from kernel.capabilities.shootdown import Invalidate, SendShootdown, Shootdown, ShotDown, Tlb, pruned
 from kernel.capabilities.types import CNODE_BYTES, PAGE_BYTES
 from kernel.capabilities.types import ObjectType as T
 from kernel.capabilities.virtual_memory import ENTRIES, Invalidation, PageTables, Translation
+from kernel.multicast import Tree
 
 LARGE = PAGE_BYTES * ENTRIES  # 2 MB
 RAM = Object(T.RAM, 64 * LARGE, 16 * LARGE)
