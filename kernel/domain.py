@@ -15,7 +15,7 @@ from kernel.dispatcher import Dispatcher
 from kernel.program import Environment, Program
 from kernel.shared_memory import SharedObject
 from kernel.threads import Code
-from skb.placement import Assignment, Placement
+from skb.placement import Assignment, BestEffort, Placement
 
 
 class DomainState(Enum):
@@ -40,6 +40,7 @@ class Domain:
         self.placement = placement
         self.state = DomainState.STARTING
         self.phase = 0
+        self.agreed_phase = 0  # the one that planners were told of last, which may still be to begin
         self.fault = ""  # why it trapped
         self.dispatchers: dict[int, Dispatcher] = {}  # by index; created ones only
         self.barriers: dict[str, Barrier] = {}
@@ -66,6 +67,12 @@ class Domain:
     def known_on(self) -> tuple[int, ...]:
         """The cores whose monitors may know anything of it."""
         return tuple(dict.fromkeys((*self.cores, *sorted(self.left))))
+
+    @property
+    def has_phases(self) -> bool:
+        """Whether it is anything but best effort for good."""
+        each = [assignment.phases for assignment in self.placement.assignments]
+        return len(each[0]) > 1 or not all(isinstance(phases[0], BestEffort) for phases in each)
 
     @property
     def alive(self) -> bool:

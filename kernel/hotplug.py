@@ -19,10 +19,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kernel.clock_sync import ResetTimer
-from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain
 from kernel.messaging.binding import Binding, End
 from kernel.monitor import Handling, Monitor
+from kernel.planner import Planned, Planner
 from kernel.program import Invoke
 from kernel.timeline import Priority
 from skb.placement import Parameters
@@ -54,7 +54,7 @@ class TakeCoreOffline:
 class AdoptDispatcher:
     """To the new core's monitor: the dispatcher is yours. The coordinator is told when it is scheduled."""
 
-    dispatcher: Dispatcher
+    planned: Planned
     move: MoveDispatcher
     core: int
     channels: tuple[End, ...]
@@ -107,8 +107,9 @@ class CoreChanged:
 class HotPlug:
     """The module of one monitor that stops and starts cores."""
 
-    def __init__(self, monitor: Monitor, binding: Binding) -> None:
+    def __init__(self, monitor: Monitor, planner: Planner, binding: Binding) -> None:
         self._monitor = monitor
+        self._planner = planner
         self._binding = binding
         self._moving: dict[int, int] = {}  # at the coordinator, by core: dispatchers under way
         monitor.handlers[TakeCoreOffline] = self._take_offline
@@ -130,25 +131,25 @@ class HotPlug:
         yield from self._halt_if_empty(message.core)
 
     def _move(self, message: MoveDispatcher) -> Handling:
-        dispatcher = yield Invoke(lambda _: self._take_off(message))
-        if dispatcher is None:  # its domain has ended since
+        planned = yield Invoke(lambda _: self._take_off(message))
+        if planned is None:  # its domain has ended since
             yield from self._monitor.send(message.coordinator, DispatcherMoved(self._monitor.core))
         else:
-            channels = tuple(self._binding.release(dispatcher))
+            channels = tuple(self._binding.release(planned.dispatcher))
             yield from self._monitor.send(
-                message.to, AdoptDispatcher(dispatcher, message, self._monitor.core, channels)
+                message.to, AdoptDispatcher(planned, message, self._monitor.core, channels)
             )
 
-    def _take_off(self, message: MoveDispatcher) -> Dispatcher | None:
+    def _take_off(self, message: MoveDispatcher) -> Planned | None:
         dispatcher = message.domain.dispatchers.get(message.index)
         if dispatcher is None or not dispatcher.scheduled:
             return None
-        self._monitor.planner.release(dispatcher)
-        if not message.domain.alive:
+        planned = self._planner.release(dispatcher, message.to)
+        if planned is None or not message.domain.alive:
             self._monitor.driver.remove(dispatcher)
             return None
         self._monitor.driver.take_off(dispatcher)
-        return dispatcher
+        return planned
 
     def _adopt(self, message: AdoptDispatcher) -> Handling:
         yield Invoke(lambda _: None)  # its capability is copied to this core's monitor
@@ -156,10 +157,10 @@ class HotPlug:
         yield from self._monitor.send(message.move.coordinator, DispatcherMoved(message.core))
 
     def _put_on(self, message: AdoptDispatcher) -> None:
-        dispatcher = message.dispatcher
+        dispatcher = message.planned.dispatcher
         if message.move.domain.alive:
             dispatcher.move_to(self._monitor.driver)
-            self._monitor.planner.adopt(dispatcher, message.move.phases)
+            self._planner.adopt(dispatcher, message.move.phases, message.planned)
             self._binding.adopt(message.channels)
         else:
             dispatcher.end()

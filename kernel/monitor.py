@@ -29,10 +29,11 @@ from kernel.hardware import Hardware
 from kernel.messaging.endpoint import Endpoint, Link, PollForMe, WakeWaiting
 from kernel.messaging.lmp import LmpLink, WakingLink
 from kernel.messaging.ump import channel
+from kernel.phase_change import Outcome, Route
 from kernel.program import Environment, Invoke, Receive, Send
 from kernel.threads import Code, Operation
 from kernel.timeline import Priority, Timeline
-from skb.placement import Parameters
+from skb.placement import Combination, Parameters
 
 if TYPE_CHECKING:
     from kernel.services.knowledge import Client
@@ -140,7 +141,11 @@ class Kernel(Protocol):
 
     def phase_entered(self, domain: Domain, phase: int) -> None: ...
 
-    def phase_answered(self, domain: Domain, refusals: list[str]) -> None: ...
+    def phase_answered(self, domain: Domain, outcome: Outcome) -> None: ...
+
+    def route(self, domain: Domain) -> Route: ...
+
+    def combination(self, domains: tuple[int, ...]) -> Combination: ...
 
     def client(self, domain: Domain, core: int) -> Client: ...
 
@@ -154,7 +159,7 @@ class Plans(Protocol):
 
     def adopt(self, dispatcher: Dispatcher, phases: tuple[Parameters, ...]) -> None: ...
 
-    def release(self, dispatcher: Dispatcher) -> None: ...
+    def started(self, domain: Domain) -> Handling: ...
 
     def forget(self, domain: int) -> None: ...
 
@@ -195,7 +200,7 @@ class Monitor:
             WakeWaiting: self._wake,
         }
         self._waking = WakingLink(kernel.hardware, self.core)
-        self._links: dict[int, Link] = {}
+        self._links: dict[tuple[int, bool], Link] = {}
         self._up: dict[int, int] = {}  # dispatchers that run, by domain, at its coordinator
         self._spawning: dict[tuple[int, int], SpawnDispatcher] = {}
         self._first: dict[int, list[BindRequest]] = {}  # that wait for their domain's dispatcher 0, made here
@@ -216,17 +221,25 @@ class Monitor:
         else:
             yield Send(self.link(core), message)
 
-    def link(self, core: int) -> Link:
+    def urge(self, core: int, message: object) -> Handling:
+        """As `send`, a message that cannot wait for the turn of the other monitor on a busy core."""
+        if core == self.core:
+            yield from self.handle(message)
+        else:
+            yield Send(self.link(core, urging=True), message)
+
+    def link(self, core: int, urging: bool = False) -> Link:
         """The UMP link to the monitor of another core; the channel is made when first used."""
-        link = self._links.get(core)
+        link = self._links.get((core, urging))
         if link is None:
             other = self.kernel.monitors[core]
             there, back = channel(
                 self.kernel.timeline, self.kernel.hardware,
                 (self.core, self.endpoint), (core, other.endpoint), queueing=True,
             )
-            self._links[core] = link = there
-            other._links[self.core] = back
+            there.urging = back.urging = urging
+            self._links[core, urging] = link = there
+            other._links[self.core, urging] = back
         return link
 
     def remind(self, message: object, delay_ps: int) -> None:
@@ -375,6 +388,7 @@ class Monitor:
             if self._up[domain.id] == len(domain.placement.assignments):
                 del self._up[domain.id]
                 domain.state = DomainState.RUNNING
+                yield from self.planner.started(domain)
         else:
             self._up.pop(domain.id, None)
             yield from self.spanned(message)

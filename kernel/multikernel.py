@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from kernel.capabilities.booting import boot_capabilities
 from kernel.capabilities.cspace import CSpaceEntry
-from kernel.clock import PS_PER_MS, LocalClock
+from kernel.clock import PS_PER_MS, PS_PER_NS, LocalClock
 from kernel.clock_sync import ClockSynchronisation, StartSynchronisation
 from kernel.cpu_driver import Account, CpuDriver
 from kernel.dispatcher import Dispatcher
@@ -27,7 +27,9 @@ from kernel.messaging.multihop import Circuits
 from kernel.messaging.notification import Notifications
 from kernel.messaging.status import ChannelStatus, ServiceStatus, channel_status, service_status
 from kernel.monitor import KillDomain, Monitor, SpawnDomain
-from kernel.planner import ChangePhase, Planner
+from kernel.multicast import tree_of
+from kernel.phase_change import ChangePhase, Outcome, Route
+from kernel.planner import Planner
 from kernel.program import Program
 from kernel.programs import PROGRAMS
 from kernel.rbed import BestEffort, Rbed
@@ -44,7 +46,7 @@ from kernel.timeline import Priority, Timeline
 from kernel.trace import ScheduleLog, Slice
 from kernel.waiting import waiting
 from skb.knowledge import KnowledgeBase
-from skb.placement import Assignment, Placement, PlacementController, PlacementError
+from skb.placement import Assignment, Combination, Placement, PlacementController, PlacementError
 from skb.placement import BestEffort as PlacedBestEffort
 from skb.records import Records
 
@@ -68,7 +70,8 @@ class Multikernel:
         self._domains: dict[int, Domain] = {}
         self._task_ids = itertools.count(1)
         self._channel_numbers = itertools.count(1)
-        self._answers: dict[int, list[str]] = {}
+        self._answers: dict[int, Outcome] = {}
+        self._routes: dict[int, Route] = {}
         self._trapped: list[Domain] = []  # since somebody last asked
         self._core_changes: dict[int, bool] = {}  # cores that have answered, and whether they are on line
         chance = random.Random(seed)
@@ -91,7 +94,7 @@ class Multikernel:
         for monitor in self.monitors.values():
             binding = self._bindings[monitor.core] = Binding(monitor, Circuits(monitor, self._way))
             ClockSynchronisation(monitor)
-            HotPlug(monitor, binding)
+            HotPlug(monitor, self.planners[monitor.core], binding)
             Spanning(monitor, min(self.drivers), self._span)
         self.capabilities = boot_capabilities(self)
         for number, monitor in self.monitors.items():
@@ -169,7 +172,7 @@ class Multikernel:
         domain = Domain(number, name, found, tuple(arguments), placement, self._ended)
         self._domains[number] = domain
         self._replan(placement)
-        self._decided(SpawnDomain(domain), placement.inferences)
+        self._decided(SpawnDomain(domain), placement.inferences + self._find_routes())
         try:
             self._run_until(lambda: domain.state is not DomainState.STARTING, f"spawning {name}")
         except BaseException:
@@ -190,21 +193,28 @@ class Multikernel:
         finally:
             self._abandon(domain)
 
-    def change_phase(self, number: int, phase: int) -> None:
-        """Bring a domain into another phase of its manifest; returns when every planner has answered."""
+    def change_phase(self, number: int, phase: int) -> Outcome:
+        """Bring a domain into another phase of its manifest; returns when it has begun.
+
+        KernelError, and nothing changed, where a planner refused.
+        """
         domain = self._running(number)
         phases = len(domain.placement.assignments[0].phases)
         if not 0 <= phase < phases:
             known = f"its phases are 0-{phases - 1}" if phases > 1 else "it has phase 0 only"
             raise KernelError(f"{domain.name} has no phase {phase}; {known}")
         self._answers.pop(number, None)
-        self._post(domain.coordinator, ChangePhase(domain, phase))
+        self._post(self.route(domain).coordinator, ChangePhase(domain, phase, from_shell=True), urgent=True)
         self._run_until(
             lambda: number in self._answers or not domain.alive, f"the phase change of {domain.name}"
         )
-        refusals = self._answers.pop(number, [])
-        if refusals:
-            raise KernelError(f"{domain.name} stays in phase {domain.phase}: {refusals[0]}")
+        outcome = self._answers.pop(number, None)
+        if outcome is None:
+            raise KernelError(f"{domain.name} has ended: {domain.state.value}")
+        if outcome.refusals:
+            raise KernelError(f"{domain.name} stays in phase {domain.phase}: {outcome.refusals[0]}")
+        self._run_until(lambda: domain.phase == phase or not domain.alive, f"the phase change of {domain.name}")
+        return outcome
 
     def take_offline(self, core: int) -> list[tuple[Domain, int]]:
         """Take a core off line; returns when it has halted: the dispatchers that were moved, and to where.
@@ -223,7 +233,7 @@ class Multikernel:
             domain.placed(Assignment(move.dispatcher, move.core, move.phases))
             requests.append(MoveDispatcher(domain, move.dispatcher, move.core, move.phases, self.first_core))
         self._core_changes.pop(core, None)
-        self._decided(TakeCoreOffline(core, tuple(requests)), inferences)
+        self._decided(TakeCoreOffline(core, tuple(requests)), inferences + self._find_routes())
         driver = self.drivers[core]
         self._run_until(
             lambda: self._core_changes.get(core) is False and not driver.online, f"taking core {core} off line"
@@ -329,9 +339,19 @@ class Multikernel:
         domain.phase = phase
         self.controller.phase_changed(domain.id, phase)
 
-    def phase_answered(self, domain: Domain, refusals: list[str]) -> None:
-        """The phase change that the shell asked for is over."""
-        self._answers[domain.id] = refusals
+    def phase_answered(self, domain: Domain, outcome: Outcome) -> None:
+        """All planners have answered to the phase change that the shell asked for."""
+        self._answers[domain.id] = outcome
+
+    def route(self, domain: Domain) -> Route:
+        """How the domain's phase changes go, as the SKB found it when domains were last placed."""
+        if domain.id not in self._routes:
+            self._find_route(domain)
+        return self._routes[domain.id]
+
+    def combination(self, domains: tuple[int, ...]) -> Combination:
+        """The phases that these domains have agreed to be in."""
+        return tuple((number, self._domains[number].agreed_phase) for number in domains)
 
     def client(self, domain: Domain, core: int) -> Client:
         """A connection of a domain's to the SKB."""
@@ -376,7 +396,7 @@ class Multikernel:
             raise KernelError(str(error)) from None
         domain.placed(assignment)
         domain.starts[assignment.dispatcher] = request.main
-        self._decided(SpawnSpanned(request, assignment.dispatcher), inferences)
+        self._decided(SpawnSpanned(request, assignment.dispatcher), inferences + self._find_routes())
 
     def _way(self, mode: str, one: int, other: int) -> tuple[int, ...]:
         """The monitors that pass a message on between two cores."""
@@ -391,9 +411,27 @@ class Multikernel:
             domain.placed(Assignment(index, core, phases))
             self.planners[core].replan(domain, index, phases)
 
-    def _post(self, core: int, message: object) -> None:
+    def _find_routes(self) -> int:
+        """Domains were placed: find how phase changes go from now on; the inferences that took."""
+        return sum(
+            self._find_route(domain) for domain in self._domains.values()
+            if domain.id > 0 and domain.alive and domain.has_phases
+        )
+
+    def _find_route(self, domain: Domain) -> int:
+        found = self.controller.route(domain.id)
+        self._routes[domain.id] = Route(
+            tree_of(found.tree), tuple(each * PS_PER_NS for each in found.allowances_ns), found.method,
+            found.together,
+        )
+        return found.inferences
+
+    def _post(self, core: int, message: object, urgent: bool = False) -> None:
         """A request from the shell to the monitor of `core`, as a local message."""
-        self.monitors[core].endpoint.deliver(message, self._lmp_ps(), self.now)
+        monitor = self.monitors[core]
+        monitor.endpoint.deliver(message, self._lmp_ps(), self.now)
+        if urgent and monitor.endpoint.receiver is not None:
+            monitor.driver.urge(monitor.endpoint.receiver.dispatcher, self.now)
 
     def _decided(self, message: object, inferences: int) -> None:
         """The SKB has decided what `message` tells the monitor of its core to do."""
@@ -432,6 +470,7 @@ class Multikernel:
     def _forget(self, domain: Domain) -> None:
         """A domain is no more: its cores are free, its records, locks and watches gone."""
         self.controller.release(domain.id)
+        self._routes.pop(domain.id, None)
         self.records.owner_died(domain.id)
         self.knowledge.owner_died(domain.id)
 

@@ -1,78 +1,70 @@
 """Planners: the part of each monitor that plans its core's schedule (dissertation §3.6.2).
 
 A planner keeps, for each domain with dispatchers on its core, the real-time parameters of every phase, as
-the placement controller derived them. At a phase change only the phase's number travels: each planner
-looks the parameters up locally and submits them to its CPU driver. The coordinator (the planner of the
-domain's first dispatcher) takes a time-stamp of its local clock, tells every peer, and collects one
-answer from each; releases are counted from that time-stamp, so that all cores start a gang's timeslice at
-the same reading of their clocks (§3.5.4).
+the placement controller derived them; where the schedule of a phase depends on the phases of other domains, it has
+one for each combination that has been sent to it so far, and best effort for the rest. At a phase change only the
+phase's number travels (`kernel.phase_change`): each planner looks the parameters up locally and submits them to its
+CPU driver, which puts them into force at the instant that is in the message: on all cores at the same reading of
+their clocks (§3.5.4), so that nobody ever sees half a change.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import assert_never
 
 from kernel.clock import PS_PER_NS
 from kernel.cpu_driver import CpuDriver
 from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain
-from kernel.errors import KernelError
-from kernel.messaging.endpoint import Endpoint
 from kernel.messaging.lmp import LmpLink
 from kernel.monitor import Handling, Monitor
-from kernel.program import Environment, Invoke, Receive, Send
+from kernel.multicast import Tree
+from kernel.phase_change import ChangePhase, EnterPhase, Outcome, PhaseAnswer, PhaseChanged, RequestPhase, Route
+from kernel.program import Invoke, Send
 from kernel.rbed import BestEffort, Hard, Overcommitted, Soft, TaskParameters
-from kernel.threads import Operation
+from kernel.timeline import Priority
 from skb import placement
+from skb.placement import Combination, Parameters
+
+_UNPLANNED = placement.BestEffort(1)
+"""What a dispatcher has until the schedule is there (§3.6.2)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChangePhase:
-    """To the coordinator: bring `domain` into `phase`. What came of it goes to `reply` on the core where a program
-    asked; the shell, which gives none, is told of it by the kernel.
+@dataclass(slots=True)
+class Planned:
+    """What a dispatcher has: its parameters by phase, and those submitted last, with their first release.
+
+    They hold from `since` on, in place of `before`. `told` is the time-stamp of the change that they came with.
     """
 
-    domain: Domain
-    phase: int
-    asked_on: int = -1
-    reply: Endpoint | None = None
+    dispatcher: Dispatcher
+    phases: tuple[Parameters, ...]
+    parameters: Parameters
+    release: int | None = None
+    since: int = 0
+    before: tuple[Parameters, int | None] | None = None
+    told: int = -1
 
 
 @dataclass(frozen=True, slots=True)
-class RequestPhase:
-    """From a program to its monitor: have the coordinator change the phase."""
+class ScheduleDerived:
+    """To a planner: the parameters of its dispatchers, by domain and number, in one combination of phases."""
 
-    change: ChangePhase
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseChanged:
-    """To the monitor of the core where it was asked: the change is over; `refusal` says why it was not made."""
-
-    reply: Endpoint
-    refusal: str
+    combination: Combination
+    parameters: dict[tuple[int, int], Parameters]
 
 
-@dataclass(frozen=True, slots=True)
-class EnterPhase:
-    """To each planner of the domain: enter `phase`; releases count from `timestamp` on the local clock."""
+@dataclass(slots=True)
+class _Gathering:
+    """The answers to one EnterPhase that a planner still waits for, its own among them."""
 
-    domain: Domain
-    phase: int
-    timestamp: int
-    coordinator: int
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseAnswer:
-    """To the coordinator: done, or why not."""
-
-    domain: Domain
-    phase: int
-    refusal: str
+    message: EnterPhase
+    waiting: int
+    refusals: list[str]
+    late: int = 0
 
 
 @dataclass(slots=True)
@@ -82,9 +74,8 @@ class _Change:
     request: ChangePhase
     phase: int
     before: int
-    timestamp: int
-    waiting: int
-    refusals: list[str]
+    begins: int
+    refusals: tuple[str, ...] = ()
 
 
 class Planner:
@@ -94,49 +85,92 @@ class Planner:
         self._monitor = monitor
         monitor.planner = self
         self._driver: CpuDriver = monitor.driver
-        self._phases: dict[int, list[tuple[Dispatcher, tuple[placement.Parameters, ...]]]] = {}
-        self._changes: dict[int, _Change] = {}
-        self._queued: dict[int, deque[ChangePhase]] = {}  # of domains whose phase is being changed already
+        self._planned: dict[int, list[Planned]] = {}
+        self._schedules: dict[Combination, dict[tuple[int, int], Parameters]] = {}
+        self._in_force: dict[int, EnterPhase] = {}  # the newest message on each domain
+        self._left: dict[int, list[tuple[int, int]]] = {}  # by domain: when a dispatcher left, and to which core
+        self._gathering: dict[tuple[int, int], _Gathering] = {}  # by domain and time-stamp
+        self._changes: dict[int, _Change] = {}  # by the first of the domains that change together
+        self._queued: dict[int, deque[ChangePhase]] = {}
+        self._begins = 0  # when the newest change that is coordinated here begins
         monitor.handlers[RequestPhase] = self._request
         monitor.handlers[PhaseChanged] = self._changed
         monitor.handlers[ChangePhase] = self._change
         monitor.handlers[EnterPhase] = self._enter
         monitor.handlers[PhaseAnswer] = self._answer
+        monitor.handlers[ScheduleDerived] = self._derived
 
-    def adopt(self, dispatcher: Dispatcher, phases: tuple[placement.Parameters, ...]) -> None:
-        """A new dispatcher on this core; it starts in its domain's current phase."""
-        self._phases.setdefault(dispatcher.domain.id, []).append((dispatcher, phases))
-        parameters, release = _submitted(phases[dispatcher.domain.phase], dispatcher)
-        now = self._driver.clock.local(self._monitor.kernel.now)
-        self._driver.add(dispatcher, parameters, None if release is None else now + release)
+    # -- coming and going --------------------------------------------------------------------------
 
-    def replan(self, domain: Domain, index: int, phases: tuple[placement.Parameters, ...]) -> None:
-        """The placement controller has changed the parameters of a dispatcher on this core."""
-        entries = self._phases[domain.id]
-        for place, (dispatcher, _) in enumerate(entries):
-            if dispatcher.index == index:
-                entries[place] = (dispatcher, phases)
-                parameters, _ = _submitted(phases[domain.phase], dispatcher)
-                self._driver.change(dispatcher, parameters)
+    def adopt(self, dispatcher: Dispatcher, phases: tuple[Parameters, ...], moved: Planned | None = None) -> None:
+        """A dispatcher comes to this core, new or as it was planned on the core it comes from.
 
-    def release(self, dispatcher: Dispatcher) -> None:
-        """The dispatcher leaves this core; others of its domain may stay."""
-        number = dispatcher.domain.id
-        left = [entry for entry in self._phases.get(number, []) if entry[0] is not dispatcher]
-        if left:
-            self._phases[number] = left
+        A new one is best effort where the phase is real time, until all of its domain are there.
+        """
+        domain = dispatcher.domain
+        now = self._local()
+        if moved is None:
+            first = phases[domain.phase] if domain.phase < len(phases) else _UNPLANNED
+            planned = Planned(dispatcher, phases, first if isinstance(first, placement.BestEffort) else _UNPLANNED)
         else:
-            self.forget(number)
+            planned = moved
+            planned.phases = phases
+        self._planned.setdefault(domain.id, []).append(planned)
+        if moved is not None and planned.before is not None and now < planned.since:
+            at_first, grid = planned.before
+            self._driver.add(dispatcher, _task(at_first, dispatcher), grid)
+            self._driver.change_at(
+                planned.since, dispatcher, _task(planned.parameters, dispatcher), planned.release
+            )
+        else:
+            self._driver.add(dispatcher, _task(planned.parameters, dispatcher), planned.release)
+        newest = self._in_force.get(domain.id)
+        if newest is not None and moved is not None and planned.told < newest.timestamp:
+            self._submit(planned, self._wanted(planned, newest), newest)
+
+    def release(self, dispatcher: Dispatcher, to: int | None = None) -> Planned | None:
+        """The dispatcher leaves this core, for core `to` if that is said; others of its domain may stay."""
+        number = dispatcher.domain.id
+        found = next((each for each in self._planned.get(number, ()) if each.dispatcher is dispatcher), None)
+        if found is not None:
+            self._planned[number].remove(found)
+            if not self._planned[number]:
+                del self._planned[number]
+        if to is not None:
+            self._left.setdefault(number, []).append((self._local(), to))
+        return found
 
     def forget(self, domain: int) -> None:
         """The domain is gone from this core."""
-        self._phases.pop(domain, None)
-        self._queued.pop(domain, None)
+        for kept in (self._planned, self._queued, self._in_force, self._left):
+            kept.pop(domain, None)
+        for combination in [each for each in self._schedules if any(one == domain for one, _ in each)]:
+            del self._schedules[combination]
 
-    # -- phase changes -----------------------------------------------------------------------------
+    def replan(self, domain: Domain, index: int, phases: tuple[Parameters, ...]) -> None:
+        """The placement controller has changed the parameters of a dispatcher on this core."""
+        for planned in self._planned.get(domain.id, ()):
+            if planned.dispatcher.index == index:
+                planned.phases = phases
+                now = self._local()
+                self._submit(planned, phases[domain.phase], EnterPhase(
+                    domain, domain.phase, now, now, (), Tree(self._monitor.core), self._monitor.core
+                ))  # fmt: skip
+
+    def started(self, domain: Domain) -> Handling:
+        """At the coordinator: all dispatchers are up. What real time their phase has begins everywhere together."""
+        phases = [each.phases[domain.phase] for each in domain.placement.assignments]
+        if not all(isinstance(each, placement.BestEffort) for each in phases):
+            yield from self._request(RequestPhase(ChangePhase(domain, domain.phase)))
+
+    def _local(self) -> int:
+        return self._driver.clock.local(self._monitor.kernel.now)
+
+    # -- the coordinator ---------------------------------------------------------------------------
 
     def _request(self, message: RequestPhase) -> Handling:
-        yield from self._monitor.send(message.change.domain.coordinator, message.change)
+        coordinator = self._monitor.kernel.route(message.change.domain).coordinator
+        yield from self._monitor.urge(coordinator, message.change)
 
     def _changed(self, message: PhaseChanged) -> Handling:
         yield Send(LmpLink(self._monitor.kernel.hardware, self._monitor.core, message.reply), message.refusal)
@@ -144,88 +178,193 @@ class Planner:
     def _change(self, message: ChangePhase) -> Handling:
         if not message.domain.alive:
             return
-        if message.domain.id in self._changes:
-            self._queued.setdefault(message.domain.id, deque()).append(message)
+        key = _key(message.domain, self._monitor.kernel.route(message.domain))
+        if key in self._changes:
+            self._queued.setdefault(key, deque()).append(message)
             return
         timestamp = yield Invoke(self._driver.clock.local)
         yield from self._announce(message, message.phase, timestamp)
 
-    def _announce(self, request: ChangePhase, phase: int, timestamp: int) -> Handling:
-        domain = request.domain
-        self._changes[domain.id] = _Change(request, phase, domain.phase, timestamp, len(domain.cores), [])
-        for core in domain.cores:
-            yield from self._monitor.send(core, EnterPhase(domain, phase, timestamp, self._monitor.core))
+    def _announce(
+        self, request: ChangePhase, phase: int, timestamp: int, taken_back: tuple[str, ...] = ()
+    ) -> Handling:
+        domain, kernel = request.domain, self._monitor.kernel
+        route = kernel.route(domain)
+        allowance = max(route.allowances_ps[left] for left in (domain.phase, domain.agreed_phase))
+        begins = max(timestamp + allowance, self._begins + 1)
+        self._begins = begins
+        self._changes[_key(domain, route)] = _Change(request, phase, domain.agreed_phase, begins, taken_back)
+        domain.agreed_phase = phase
+        message = EnterPhase(
+            domain, phase, timestamp, begins, kernel.combination(route.together), route.tree, self._monitor.core,
+            instead=bool(taken_back),
+        )
+        yield from self._enter(message)
+
+    def _over(self, domain: Domain, timestamp: int, refusals: tuple[str, ...], late: int) -> Handling:
+        """Every planner has answered."""
+        kernel = self._monitor.kernel
+        key = _key(domain, kernel.route(domain))
+        change = self._changes.pop(key, None)
+        if change is None:
+            return
+        if refusals and not change.refusals and change.phase != change.before:
+            # Back to what every core has granted before, which it has still: nothing has begun yet.
+            again = yield Invoke(self._driver.clock.local)
+            yield from self._announce(change.request, change.before, max(again, timestamp + 1), refusals)
+            return
+        refusals = change.refusals or refusals
+        if not refusals:
+            begins = self._driver.clock.reference(change.begins)
+            kernel.timeline.at(
+                max(begins, kernel.now), Priority.TIMER, self._monitor.core,
+                lambda _: kernel.phase_entered(domain, change.phase),
+            )
+        request = change.request
+        if request.from_shell:
+            kernel.phase_answered(domain, Outcome(change.begins, refusals, late))
+        elif request.reply is not None:
+            yield from self._monitor.urge(
+                request.asked_on, PhaseChanged(request.reply, refusals[0] if refusals else "")
+            )
+        if self._queued.get(key):
+            yield from self._change(self._queued[key].popleft())
+
+    # -- every planner -----------------------------------------------------------------------------
 
     def _enter(self, message: EnterPhase) -> Handling:
-        refusal = yield Invoke(lambda _: self._submit(message.domain, message.phase, message.timestamp))
-        answer = PhaseAnswer(message.domain, message.phase, refusal)
-        yield from self._monitor.send(message.coordinator, answer)
+        domain = message.domain
+        below = [*message.below.subtrees, *self._followed(message)]
+        gathering = _Gathering(message, len(below) + 1, [])
+        self._gathering[domain.id, message.timestamp] = gathering
+        for subtree in below:
+            down = EnterPhase(
+                domain, message.phase, message.timestamp, message.begins, message.combination, subtree,
+                self._monitor.core, message.instead,
+            )
+            yield from self._monitor.urge(subtree.core, down)
+        refusal, late = yield Invoke(lambda _: self._put_into_force(message))
+        yield from self._gathered(gathering, refusal, late)
 
-    def _submit(self, domain: Domain, phase: int, timestamp: int) -> str:
-        """Give the CPU driver the parameters of the phase; the refusal, if it cannot take them."""
-        for dispatcher, phases in self._phases.get(domain.id, ()):
-            parameters, release = _submitted(phases[phase], dispatcher)
-            try:
-                self._driver.change(dispatcher, parameters, None if release is None else timestamp + release)
-            except Overcommitted as error:
-                return f"core {self._monitor.core}: {error}"
+    def _followed(self, message: EnterPhase) -> list[Tree]:
+        """The cores to which dispatchers have left that the sender believed here."""
+        on_the_way = message.below.cores
+        return [
+            Tree(core) for left, core in self._left.get(message.domain.id, ())
+            if message.timestamp <= left and core not in on_the_way
+        ]
+
+    def _put_into_force(self, message: EnterPhase) -> tuple[tuple[str, ...], int]:
+        """Give the CPU driver the parameters of the phase: the refusals, and whether it is late for that."""
+        late = int(self._local() > message.begins)
+        refusals = []
+        for number in [one for one, _ in message.combination] or [message.domain.id]:
+            for planned in self._planned.get(number, ()):
+                if message.instead:
+                    self._take_back(planned)
+                refusal = self._submit(planned, self._wanted(planned, message), message)
+                if refusal:
+                    refusals.append(refusal)
+            self._in_force[number] = message
+        return tuple(refusals), late
+
+    def _wanted(self, planned: Planned, message: EnterPhase) -> Parameters:
+        """What a dispatcher is to have: the local look-up."""
+        domain = planned.dispatcher.domain
+        if not message.combination:
+            return planned.phases[message.phase] if message.phase < len(planned.phases) else _UNPLANNED
+        known = self._schedules.get(message.combination, {})
+        return known.get((domain.id, planned.dispatcher.index), _UNPLANNED)
+
+    def _submit(self, planned: Planned, wanted: Parameters, message: EnterPhase) -> str:
+        """Have the CPU driver change to `wanted` when the phase begins; the refusal, if it cannot.
+
+        Real time ends with the period that it is in then. What waits for a first release goes on as it was till then.
+        """
+        planned.told = message.timestamp
+        counted_from_now = isinstance(wanted, placement.Hard) and wanted.release_ns is not None
+        if wanted == planned.parameters and not counted_from_now:
+            return ""
+        earliest = max(message.begins, self._local())
+        old = planned.parameters
+        was_hard = isinstance(old, placement.Hard)
+        if isinstance(old, placement.Hard) and planned.release is not None and planned.release < earliest:
+            earliest = _next_on_grid(planned.release, old.period_ns * PS_PER_NS, earliest)
+        at, release = earliest, None
+        match wanted:
+            case placement.Hard(period_ns=period, release_ns=None, offset_ns=offset):
+                release = _next_on_grid(offset * PS_PER_NS, period * PS_PER_NS, earliest)
+            case placement.Hard(period_ns=period, release_ns=after) if after is not None:
+                release = message.timestamp + after * PS_PER_NS
+                if release < earliest:
+                    release = _next_on_grid(release, period * PS_PER_NS, earliest)
+            case placement.Soft():
+                release = earliest
+        if release is not None and not was_hard:
+            at = release
+        dispatcher = planned.dispatcher
+        try:
+            self._driver.change_at(at, dispatcher, _task(wanted, dispatcher), release)
+        except Overcommitted as error:
+            return f"core {self._monitor.core}: {error}"
+        planned.before = planned.parameters, planned.release
+        planned.parameters, planned.release, planned.since = wanted, release, at
         return ""
 
-    def _answer(self, message: PhaseAnswer) -> Handling:
-        domain = message.domain
-        change = self._changes[domain.id]
-        change.waiting -= 1
-        if message.refusal:
-            change.refusals.append(message.refusal)
-        if change.waiting:
+    def _take_back(self, planned: Planned) -> None:
+        """What was submitted last does not come into force, if it has not yet."""
+        if planned.before is not None and self._driver.forget_changes(planned.dispatcher):
+            planned.parameters, planned.release = planned.before
+            planned.before = None
+
+    def _gathered(self, gathering: _Gathering, refusals: Iterable[str], late: int) -> Handling:
+        gathering.refusals.extend(refusals)
+        gathering.late += late
+        gathering.waiting -= 1
+        if gathering.waiting:
             return
-        del self._changes[domain.id]
-        if change.refusals and change.phase != change.before:
-            # Back to what every core has granted before; then nothing is half-changed.
-            yield from self._announce(change.request, change.before, change.timestamp)
-            self._changes[domain.id].refusals = change.refusals
-            return
-        request = change.request
-        if not change.refusals:
-            self._monitor.kernel.phase_entered(domain, change.phase)
-        if request.reply is None:
-            self._monitor.kernel.phase_answered(domain, change.refusals)
+        message = gathering.message
+        self._gathering.pop((message.domain.id, message.timestamp), None)
+        answer = PhaseAnswer(message.domain, message.timestamp, tuple(gathering.refusals), gathering.late)
+        if message.above == self._monitor.core:
+            yield from self._over(answer.domain, answer.timestamp, answer.refusals, answer.late)
         else:
-            answer = PhaseChanged(request.reply, change.refusals[0] if change.refusals else "")
-            yield from self._monitor.send(request.asked_on, answer)
-        if self._queued.get(domain.id):
-            yield from self._change(self._queued[domain.id].popleft())
+            yield from self._monitor.urge(message.above, answer)
+
+    def _answer(self, message: PhaseAnswer) -> Handling:
+        gathering = self._gathering.get((message.domain.id, message.timestamp))
+        if gathering is not None:
+            yield from self._gathered(gathering, message.refusals, message.late)
+
+    def _derived(self, message: ScheduleDerived) -> Handling:
+        """The schedule of a combination; if it is the one that is waited for, it comes into force."""
+        self._schedules[message.combination] = message.parameters
+        for number, _ in message.combination:
+            newest = self._in_force.get(number)
+            if newest is not None and newest.combination == message.combination:
+                yield Invoke(lambda _, newest=newest: self._put_into_force(newest))  # type: ignore[misc]
+                return
 
 
-def change_phase(environment: Environment, phase: int) -> Generator[Operation, Any, str]:
-    """Part of a program: bring its domain into another phase of its manifest; wait for the answer of all planners.
-
-    Any dispatcher may ask, by a local message to its monitor. The result is why the change was refused, or "".
-    KernelError where the manifest has no such phase.
-    """
-    own = environment.dispatchers[environment.rank]
-    phases = len(own.domain.placement.assignments[0].phases)
-    if not 0 <= phase < phases:
-        raise KernelError(f"{own.domain.name} has no phase {phase}; its manifest has {phases}")
-    reply = Endpoint(environment.hardware.cost_ps("poll", own.core))
-    change = ChangePhase(own.domain, phase, own.core, reply)
-    yield Send(LmpLink(environment.hardware, own.core, own.driver.monitor), RequestPhase(change))
-    return str((yield Receive(reply)))
+def _key(domain: Domain, route: Route) -> int:
+    """What the changes that wait for each other have in common."""
+    return route.together[0] if route.together else domain.id
 
 
-def _submitted(
-    parameters: placement.Parameters, dispatcher: Dispatcher
-) -> tuple[TaskParameters, int | None]:
-    """Scheduling parameters as the CPU driver takes them (ps), and the release after the phase's start."""
+def _next_on_grid(first: int, period: int, earliest: int) -> int:
+    """The first of first + k * period, for any whole k, that is not before `earliest`."""
+    return earliest + (first - earliest) % period
+
+
+def _task(parameters: Parameters, dispatcher: Dispatcher) -> TaskParameters:
+    """Scheduling parameters as the CPU driver takes them, in ps."""
     slack = dispatcher.domain.placement.slack.get(dispatcher.index, 0)
     match parameters:
         case placement.BestEffort(weight):
-            return BestEffort(weight), None
+            return BestEffort(weight)
         case placement.Soft(wcet, period):
-            return Soft(wcet * PS_PER_NS, period * PS_PER_NS, slack), 0
-        case placement.Hard(wcet, period, deadline, release):
-            hard = Hard(wcet * PS_PER_NS, period * PS_PER_NS, deadline * PS_PER_NS, slack)
-            return hard, (release or 0) * PS_PER_NS
+            return Soft(wcet * PS_PER_NS, period * PS_PER_NS, slack)
+        case placement.Hard(wcet, period, deadline):
+            return Hard(wcet * PS_PER_NS, period * PS_PER_NS, deadline * PS_PER_NS, slack)
         case _ as other:
             assert_never(other)
-

@@ -14,7 +14,7 @@ from kernel.messaging.channel import Arrival, Channel, Closed, Fragment, Opened
 from kernel.messaging.drivers import Terms
 from kernel.messaging.endpoint import Endpoint
 from kernel.messaging.errors import MessageError
-from kernel.planner import change_phase
+from kernel.phase_change import change_phase
 from kernel.program import (
     Compute,
     Environment,

@@ -12,6 +12,7 @@ loaded into modules of their own, which import from this one.
 :- use_module(examples, []).
 :- use_module(units, []).
 :- use_module(vacating, []).
+:- use_module(phase_routes, []).
 :- reexport(vocabulary, [declared/6]).
 :- reexport(store, [fact_source/2]).
 :- reexport(disagreement, [contradiction/4]).

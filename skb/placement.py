@@ -134,6 +134,22 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseRoute:
+    """How a phase change of a domain reaches the planners (rules/phase_routes.pl).
+
+    By `method`, `unicast` or `tree`, down `tree`, the SKB's tree(Core, Subtrees); all have acted after the one of
+    `allowances_ns` that is the phase's that is left.
+    `together` are the domains that have a schedule for each combination of their phases, if it has to be so.
+    """
+
+    method: str
+    tree: Compound
+    allowances_ns: tuple[int, ...]
+    together: tuple[int, ...]
+    inferences: int
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A placement policy and what it says of itself."""
 
@@ -254,6 +270,13 @@ class PlacementController:
     def phase_changed(self, domain: int, phase: int) -> None:
         """The domain is in another phase now."""
         self._decide("placement:change_phase(Domain, Phase)", {"Domain": domain, "Phase": phase})
+
+    def route(self, domain: int) -> PhaseRoute:
+        """How the domain's phase changes reach its planners; PlacementError if it is placed nowhere."""
+        found = self._decide("phase_routes:phase_route(Domain, Answer)", {"Domain": domain})
+        inferences, route = found["Answer"].args
+        method, tree, allowances, together = route.args
+        return PhaseRoute(method, tree, tuple(allowances), tuple(together), inferences)
 
     def combinations(self, domain: int) -> tuple[tuple[Combination, ...], int]:
         """The combinations of phases of all domains that share cores, directly or by others, with `domain`.

@@ -130,11 +130,12 @@ def kill(session: Session, domain: str) -> Result:
 def phase(session: Session, domain: str, phase: int) -> Result:
     found = arguments.domain(domain, session)
     before = session.kernel.now
-    session.kernel.change_phase(found.id, phase)
+    outcome = session.kernel.change_phase(found.id, phase)
     took = session.kernel.now - before
+    late = f"; {outcome.late} planners heard of it late" if outcome.late else ""
     return Result(
-        {"id": found.id, "name": found.name, "phase": phase, "took_ns": took / PS_PER_NS},
-        f"{found.name}: phase {phase}, all planners after {format_duration(took)}",
+        {"id": found.id, "name": found.name, "phase": phase, "took_ns": took / PS_PER_NS, "late": outcome.late},
+        f"{found.name}: phase {phase}, on all cores after {format_duration(took)}{late}",
     )
 
 

@@ -1,0 +1,124 @@
+"""Phase changes: the messages of the planners, and how a program asks for one (dissertation §3.6.2).
+
+A request goes from the dispatcher to its monitor and on to the domain's coordinator. That one reads its clock, adds
+what the SKB knows that it takes to reach every planner and back (`Route.allowances_ps`), and sends both down the
+route; each planner passes the message on, submits the parameters to its CPU driver, and answers for all below
+it. What the dispatcher gets back is one answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from kernel.domain import Domain
+from kernel.errors import KernelError
+from kernel.messaging.endpoint import Endpoint
+from kernel.messaging.lmp import LmpLink
+from kernel.multicast import Tree
+from kernel.program import Environment, Receive, Send
+from kernel.threads import Operation
+from skb.placement import Combination
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a domain's phase changes go: down the tree, whose root coordinates them.
+
+    After the coordinator's time-stamp and the one of `allowances_ps` that is the phase's that is left, every planner
+    has been told, has answered, and would have been told to stay as it was. `method` is how the tree came about, `unicast` or `tree`. `together` are the domains
+    whose schedules depend on each other's phases, in order; empty where each has one that suits all.
+    """
+
+    tree: Tree
+    allowances_ps: tuple[int, ...]
+    method: str
+    together: tuple[int, ...] = ()
+
+    @property
+    def coordinator(self) -> int:
+        """The core whose planner coordinates the changes."""
+        return self.tree.core
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePhase:
+    """To the coordinator: bring `domain` into `phase`.
+
+    What came of it goes to `reply` on the core where a program asked; the shell is told of it by the kernel.
+    """
+
+    domain: Domain
+    phase: int
+    asked_on: int = -1
+    reply: Endpoint | None = None
+    from_shell: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPhase:
+    """From a program to its monitor: have the coordinator change the phase."""
+
+    change: ChangePhase
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseChanged:
+    """To the monitor of the core where it was asked: the change is over; `refusal` says why it was not made."""
+
+    reply: Endpoint
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnterPhase:
+    """To a planner: the domain is in `phase` from `begins` on; pass it on to `below`, and answer to core `above`.
+
+    Both times are on the synchronised clocks; explicit releases count from `timestamp`. `combination` names the
+    schedule where it depends on other domains' phases. With `instead`, what was to begin is taken back.
+    """
+
+    domain: Domain
+    phase: int
+    timestamp: int
+    begins: int
+    combination: Combination
+    below: Tree
+    above: int
+    instead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseAnswer:
+    """To the planner above: what became of it on all cores below: why it was refused, and how many heard it late."""
+
+    domain: Domain
+    timestamp: int
+    refusals: tuple[str, ...]
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a phase change: from when on it holds, on the synchronised clocks, or why it does not."""
+
+    begins: int
+    refusals: tuple[str, ...]
+    late: int
+
+
+def change_phase(environment: Environment, phase: int) -> Generator[Operation, Any, str]:
+    """Part of a program: bring its domain into another phase of its manifest; wait for the answer of all planners.
+
+    Any dispatcher may ask, by a local message to its monitor. The result is why the change was refused, or "".
+    KernelError where the manifest has no such phase.
+    """
+    own = environment.dispatchers[environment.rank]
+    phases = len(own.domain.placement.assignments[0].phases)
+    if not 0 <= phase < phases:
+        raise KernelError(f"{own.domain.name} has no phase {phase}; its manifest has {phases}")
+    reply = Endpoint(environment.hardware.cost_ps("poll", own.core))
+    change = ChangePhase(own.domain, phase, own.core, reply)
+    yield Send(LmpLink(environment.hardware, own.core, own.driver.monitor), RequestPhase(change))
+    return str((yield Receive(reply)))
