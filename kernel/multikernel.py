@@ -335,9 +335,10 @@ class Multikernel:
         return next(self._channel_numbers)
 
     def phase_entered(self, domain: Domain, phase: int) -> None:
-        """Every planner of the domain has taken the phase."""
-        domain.phase = phase
-        self.controller.phase_changed(domain.id, phase)
+        """The domain is in that phase from now on, on all its cores."""
+        if domain.alive:
+            domain.phase = phase
+            self.controller.phase_changed(domain.id, phase)
 
     def phase_answered(self, domain: Domain, outcome: Outcome) -> None:
         """All planners have answered to the phase change that the shell asked for."""

@@ -173,6 +173,7 @@ def test_the_kernel_is_not_preempted_by_an_interrupt(kernel: Multikernel) -> Non
     kernel.run(10 * PS_PER_MS)
     driver = kernel.drivers[1]
     kernel.spawn("cpu_bound", cores=(1,), manifest="H 10 100 100 0\n")
+    kernel.run(200 * PS_PER_MS)  # by then it is real time
     for runs in (False, True):  # a job of the real-time program, which takes 10 ms of 100
         assert kernel.run_until(lambda runs=runs: (driver.current is first) is runs, PS_PER_S)
     kernel.run(85 * PS_PER_MS)

@@ -302,6 +302,9 @@ def footprint(kernel: Multikernel) -> dict[str, object]:
             (len(service.capabilities.database.slots), list(service.spaces), dict(service._blocks))
             for service in kernel.capabilities.values()
         ],
-        "planners": [(sorted(planner._phases), sorted(planner._changes)) for planner in kernel.planners.values()],
+        "planners": [
+            (sorted(planner._planned), sorted(planner._changes), sorted(planner._in_force), sorted(planner._gathering))
+            for planner in kernel.planners.values()
+        ],
         "monitors": [(monitor._up, monitor._spawning, monitor._first) for monitor in kernel.monitors.values()],
     }
