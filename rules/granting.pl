@@ -2,6 +2,7 @@
 :- module(granting,
           [ make_room/3,                % +Domain, +Policy, +Cores
             find_packing/4,             % +Domains, +Demand, -Packing, -Failure
+            counted/2,                  % :Goal, -Inferences
             forget_slots/2,             % +Domain, +Phase
             hard_phases/1               % -Granted
           ]).
@@ -50,7 +51,7 @@ make_room(Domain, Policy, Cores) :-
     ;   component(Domain, Domains),
         find_packing(Domains, granted, Packing, Failure),
         (   Packing == none
-        ->  refuse_packing(Domains, Cores, Failure)
+        ->  refuse_packing(Cores, Failure)
         ;   state_packing(Domains, Packing)
         )
     ).
@@ -63,7 +64,8 @@ has_hard(Domain) :-
 %!  find_packing(+Domains, +Demand, -Packing, -Failure) is det.
 %
 %   Packing is static(Offsets, How), or separate(Schedules), a list of Combination-packed(Offsets, How), or `none`; then Failure is
-%   why: rate, combinations(Count), or unpacked(Combination), for which no packing was found.
+%   why: rate, combinations(Count), or unpacked(Combination, Verdict): for that one there is no packing (`none`, proven),
+%   or no packing was found (`unknown`).
 
 find_packing(Domains, Demand, Packing, Failure) :-
     problem(Domains, all, Demand, Problem),
@@ -72,33 +74,84 @@ find_packing(Domains, Demand, Packing, Failure) :-
     combination_count(Domains, Count),
     (   \+ rates_fit(Problem)
     ->  Packing = none, Failure = rate
-    ;   packed(Domains, all, Demand, Hints, Offsets, How)
-    ->  Packing = static(Offsets, How)
-    ;   Count > Most
-    ->  Packing = none, Failure = combinations(Count)
-    ;   next_combinations(Domains, Combinations),
-        separately(Combinations, Demand, Hints, Schedules, Failure),
-        ( var(Failure) -> Packing = separate(Schedules) ; Packing = none )
+    ;   packed(Domains, all, Demand, Hints, Answer),
+        (   Answer = packed(Offsets, How)
+        ->  Packing = static(Offsets, How)
+        ;   Count =:= 1
+        ->  Packing = none,
+            current_combination(Domains, Only),
+            Failure = unpacked(Only, Answer)
+        ;   Count > Most
+        ->  Packing = none, Failure = combinations(Count)
+        ;   next_combinations(Domains, Combinations),
+            separately(Combinations, Demand, Hints, Schedules, Failure),
+            ( var(Failure) -> Packing = separate(Schedules) ; Packing = none )
+        )
     ).
 
-%   packed(+Domains, +Combination, +Demand, +Hints, -Offsets, -How): gangs in slots of their own, so that their members run at the
-%   same time; failing that, within their deadlines.
+%   packed(+Domains, +Combination, +Demand, +Hints, -Answer): gangs in slots of their own, so that their members run at the
+%   same time; failing that, within their deadlines. Answer is packed(Offsets, How), `none` or `unknown`.
 
-packed(Domains, Combination, Demand, Hints, Offsets, How) :-
+packed(Domains, Combination, Demand, Hints, Answer) :-
     member(Within, [slots(Demand), Demand]),
     problem(Domains, Combination, Within, Problem),
     pack(Problem, Hints, How),
     !,
-    offsets(Problem, Offsets).
+    offsets(Problem, Offsets),
+    Answer = packed(Offsets, How).
+packed(Domains, Combination, Demand, _, Answer) :-
+    problem(Domains, Combination, Demand, Problem),
+    search_exactly(Problem, Found),
+    (   Found == found
+    ->  offsets(Problem, Offsets),
+        Answer = packed(Offsets, exact)
+    ;   Answer = Found
+    ).
+
+%   Constraints are loaded when they are first needed: counted/2, outside of any transaction, does it and
+%   starts anew.
+
+search_exactly(Problem, Found) :-
+    (   current_predicate(packing_exact:rehearsed/0)
+    ->  packing_exact:exact(Problem, Found)
+    ;   throw(need_exact)
+    ).
+
+%!  counted(:Goal, -Inferences) is semidet.
+%
+%   Goal, once, took so many inferences: the same for the same knowledge, whatever was asked before.
+
+:- meta_predicate counted(0, -).
+
+counted(Goal, Inferences) :-
+    (   current_transaction(_)
+    ->  counted_once(Goal, Inferences)
+    ;   catch(counted_once(Goal, Inferences), need_exact,
+              ( load_exact, counted_once(Goal, Inferences) ))
+    ).
+
+counted_once(Goal, Inferences) :-
+    statistics(inferences, Before),
+    once(Goal),
+    statistics(inferences, After),
+    Inferences is After - Before.
+
+load_exact :-
+    module_property(granting, file(Here)),
+    file_directory_name(Here, Folder),
+    atom_concat(Folder, '/packing_exact.pl', File),
+    load_files(File, [if(not_loaded), silent(true), imports([])]),
+    packing_exact:rehearse_exact.
 
 separately([], _, _, [], _).
 separately([Combination|Combinations], Demand, Hints, Schedules, Failure) :-
     pairs_keys(Combination, Domains),
-    (   packed(Domains, Combination, Demand, Hints, Offsets, How)
+    packed(Domains, Combination, Demand, Hints, Answer),
+    (   Answer = packed(Offsets, How)
     ->  append(Hints, Offsets, Hints1),
         Schedules = [Combination-packed(Offsets, How)|Rest],
         separately(Combinations, Demand, Hints1, Rest, Failure)
-    ;   Failure = unpacked(Combination),
+    ;   Failure = unpacked(Combination, Answer),
         Schedules = []
     ).
 
@@ -338,16 +391,28 @@ hard_phases(Granted) :-
             ),
             Granted).
 
-%   refuse_packing(+Domains, +Cores, +Failure): why, in figures.
+%   refuse_packing(+Cores, +Failure): why, in figures.
 
-refuse_packing(_, _, combinations(Count)) :-
+refuse_packing(_, combinations(Count)) :-
     most_combinations(Most),
     refuse("no offsets hold in all ~D combinations of phases, and schedules of their own are derived for ~D at most",
            [Count, Most]).
-refuse_packing(_, Cores, _) :-
+refuse_packing(Cores, rate) :-
+    member(Core, Cores),
+    core_demands(Core, granted, Demands),
+    shortfall(Demands, rate(Rate, Capacity)),
+    !,
+    shortfall_text(Core, Demands, rate(Rate, Capacity), Text),
+    refuse("~s", [Text]).
+refuse_packing(Cores, unpacked(Combination, _)) :-
     member(Core, Cores),
     core_demands(Core, granted, Demands),
     shortfall(Demands, Shortfall),
+    pairs_keys(Combination, Domains),
+    problem(Domains, all, granted, problem([], _)),
     !,
     shortfall_text(Core, Demands, Shortfall, Text),
+    refuse("~s", [Text]).
+refuse_packing(_, unpacked(Combination, Verdict)) :-
+    unpacked_text(Combination, Verdict, Text),
     refuse("~s", [Text]).

@@ -77,28 +77,27 @@ choice_cost(choice(_, _, _, Cost, _, _), Cost).
 
 request(Policy, Domain, Dispatchers, Cores, Text, Coordinator, answer(Manifest, Inferences, Placement)) :-
     prepare_topology,
-    statistics(inferences, Before),
-    atomically(( use_policy(Policy),
-                  (   Text == none
-                  ->  Manifest = none
-                  ;   submit(Coordinator, Text, Manifest)
-                  ),
-                  place(Domain, Dispatchers, Cores, Manifest, Placement)
-                )),
-    statistics(inferences, After),
-    Inferences is After - Before.
+    counted(atomically(( use_policy(Policy),
+                          (   Text == none
+                          ->  Manifest = none
+                          ;   submit(Coordinator, Text, Manifest)
+                          ),
+                          place(Domain, Dispatchers, Cores, Manifest, Placement)
+                        )),
+            Inferences).
 
 %!  request(+Policy, +Domain, +Dispatchers, +Cores, +Image, +Text, +Coordinator, -Answer) is det.
 %
 %   As request/7, for a program that is built for some instruction sets only (eligibility.pl).
 
 request(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer) :-
-    atomically(( with_image(Image, request(Policy, Domain, Dispatchers, Cores, Text, Coordinator, Answer)),
-                  (   Image == any
-                  ->  true
-                  ;   load_facts(placement, [built_for(Domain, Image)])
-                  )
-                )).
+    counted(atomically(( with_image(Image, request(Policy, Domain, Dispatchers, Cores, Text, Coordinator, Answer)),
+                          (   Image == any
+                          ->  true
+                          ;   load_facts(placement, [built_for(Domain, Image)])
+                          )
+                        )),
+            _).
 
 %!  span(+Policy, +Domain, +Cores, -Answer) is det.
 %
