@@ -1,6 +1,7 @@
 :- encoding(utf8).
 :- module(choosing,
-          [ choose/4                    % +Cores, +Requests, +Policy, -Choices
+          [ choose/4,                   % +Cores, +Requests, +Policy, -Choices
+            choose/5                    % +Cores, +Requests, +Policy, +Room, -Choices
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
@@ -11,6 +12,7 @@
 :- use_module(policy).
 :- use_module(requests).
 :- use_module(eligibility).
+:- use_module(granting).
 :- use_module(refusal).
 
 /** <module> Choosing cores for the dispatchers of a domain
@@ -22,6 +24,7 @@ a request is refused.
 */
 
 :- dynamic
+       room_is/1,                       % slots or always
        group_core/2,                    % Group, Core: a dispatcher of the group is there
        room/3,                          % Class, Core, yes or no: until the core gets another dispatcher
        taken/2.                         % Core, Phases: of a dispatcher of the domain being placed
@@ -32,9 +35,18 @@ a request is refused.
 %   for Requests (requests.pl): on the I-th of Cores, or where the Policy has it if Cores is `any`.
 
 choose(Cores, Requests, Policy, Choices) :-
+    choose(Cores, Requests, Policy, slots, Choices).
+
+%!  choose(+Cores, +Requests, +Policy, +Room, -Choices) is det.
+%
+%   As choose/4. If Room is `slots`, a core has room where there are offsets for each dispatcher by itself, which
+%   those of a gang may yet not have in common; if it is `always`, where there is room whenever releases come.
+
+choose(Cores, Requests, Policy, Room, Choices) :-
     candidate_cores(Cores, Candidates),
     start_decision,
-    choose(Cores, Candidates, Requests, Policy, Choices),
+    assertz(room_is(Room)),
+    chosen(Cores, Candidates, Requests, Policy, Choices),
     end_decision.
 
 candidate_cores(any, Cores) :-
@@ -51,7 +63,7 @@ candidate_cores(Cores, Cores) :-
     ;   must_be_eligible(Cores)
     ).
 
-choose(any, Candidates, Requests, Policy, Choices) :-
+chosen(any, Candidates, Requests, Policy, Choices) :-
     !,
     gangs_have_cores(Requests, Candidates),
     (   policy_places(Policy)
@@ -63,7 +75,7 @@ choose(any, Candidates, Requests, Policy, Choices) :-
         sort(Choices0, Choices)
     ),
     gangs_are_apart(Requests, Choices).
-choose(Cores, _, Requests, _, Choices) :-
+chosen(Cores, _, Requests, _, Choices) :-
     length(Cores, Count),
     length(Requests, Dispatchers),
     (   Dispatchers > Count,
@@ -136,8 +148,7 @@ request_utilisation(Phases, Utilisation) :-
 request_class(Request, Class) :-
     (   hard(Request)
     ->  Request = request(_, _, Phases),
-        maplist(phase_tasks, Phases, Tasks),
-        Class = tasks(Tasks)
+        Class = hard(Phases)
     ;   Class = easy
     ).
 
@@ -191,17 +202,26 @@ with_room(Class, Cores, Roomy) :-
 has_room(Class, Core) :-
     (   room(Class, Core, Known)
     ->  Known == yes
-    ;   Class = tasks(Phases),
+    ;   Class = hard(Phases),
         demands_with(Core, Phases, Demands),
-        ( fits(Demands) -> Room = yes ; Room = no ),
+        (   fits(Demands)
+        ->  Room = yes
+        ;   room_is(slots),
+            findall(Others, taken(Core, Others), Taken),
+            shortage_basis(Basis),
+            core_has_room(Core, [Phases|Taken], Basis)
+        ->  Room = yes
+        ;   Room = no
+        ),
         assertz(room(Class, Core, Room)),
         Room == yes
     ).
 
-%   demands_with(+Core, +Tasks, -Demands): the demands of Core if a dispatcher with these tasks is added
+%   demands_with(+Core, +Phases, -Demands): the demands of Core if a dispatcher with these parameters is added
 %   to those that the domain being placed has there.
 
-demands_with(Core, Tasks, [demand(new, Together)|Demands]) :-
+demands_with(Core, Own, [demand(new, Together)|Demands]) :-
+    maplist(phase_tasks, Own, Tasks),
     shortage_basis(Basis),
     core_demands(Core, Basis, Demands),
     findall(Phases, taken(Core, Phases), Taken),
@@ -223,6 +243,7 @@ start_decision :-
     begin_loads.
 
 end_decision :-
+    retractall(room_is(_)),
     retractall(group_core(_, _)),
     retractall(room(_, _, _)),
     retractall(taken(_, _)),
@@ -265,9 +286,9 @@ nowhere(Policy, request(Dispatcher, Group, _), Class, Candidates, Apart, Roomy) 
     ;   Apart == []
     ->  length(Candidates, Count),
         refuse("the gang ~w has more members than the machine's ~w cores", [Group, Count])
-    ;   Class = tasks(Tasks),
+    ;   Class = hard(Phases),
         roomiest(Apart, Core),
-        demands_with(Core, Tasks, Demands),
+        demands_with(Core, Phases, Demands),
         shortfall(Demands, Shortfall),
         shortfall_text(Core, Demands, Shortfall, Text),
         refuse("no core has room for dispatcher ~w: ~s", [Dispatcher, Text])

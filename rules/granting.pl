@@ -1,6 +1,7 @@
 :- encoding(utf8).
 :- module(granting,
-          [ make_room/3,                % +Domain, +Policy, +Cores
+          [ make_room/4,                % +Domain, +Policy, +Cores, +Reduce
+            core_has_room/3,            % +Core, +Phases, +Basis
             find_packing/4,             % +Domains, +Demand, -Packing, -Failure
             counted/2,                  % :Goal, -Inferences
             forget_slots/2,             % +Domain, +Phase
@@ -33,17 +34,36 @@ machine shrink by one factor: the largest that was found to have a packing.
 
 factor_tolerance(1r256).
 
-%!  make_room(+Domain, +Policy, +Cores) is det.
+%!  core_has_room(+Core, +Phases:list, +Basis) is semidet.
 %
-%   Domain, whose dispatchers are stated on Cores with what they ask for, has its offsets, and what all are granted is stated.
+%   Core has room for dispatchers of the domain being placed, of whose parameters Phases tells by phase: whenever their releases come,
+%   or at some offset (of each by itself) beside what others were granted or have asked for (Basis).
+
+core_has_room(Core, Phases, Basis) :-
+    ( Basis == asked -> Demand = asked(1) ; Demand = granted ),
+    core_problem(Core, Phases, Demand, Problem),
+    rates_fit(Problem),
+    findall(Domain, facts:allocation(Domain, _, Core), Domains0),
+    sort(Domains0, Domains),
+    hints(Domains, Hints),
+    pack_quickly(Problem, Hints).
+
+%!  make_room(+Domain, +Policy, +Cores, +Reduce) is det.
+%
+%   Domain, whose dispatchers are stated on Cores with what they ask for, has its offsets, and what all are granted is stated. If
+%   Reduce is `no`, the request is refused rather than anything reduced, whatever the Policy says.
 %
 %   @error placement_error(Text)
 
-make_room(Domain, Policy, Cores) :-
+make_room(Domain, Policy, Cores, Reduce) :-
     (   policy_shortage(Policy, reduce)
     ->  components(Components),
-        maplist(largest_packing, Components, Factors, Packings),
-        min_list([1|Factors], Factor),
+        (   Reduce == no
+        ->  maplist(whole_packing, Components, Packings),
+            Factor = 1
+        ;   maplist(largest_packing, Components, Factors, Packings),
+            min_list([1|Factors], Factor)
+        ),
         maplist(state_packing, Components, Packings),
         reduce_all(Factor)
     ;   \+ has_hard(Domain)
@@ -54,6 +74,13 @@ make_room(Domain, Policy, Cores) :-
         ->  refuse_packing(Cores, Failure)
         ;   state_packing(Domains, Packing)
         )
+    ).
+
+whole_packing(Domains, Packing) :-
+    find_packing(Domains, asked(1), Packing, _),
+    (   Packing == none
+    ->  refuse("there is not enough time for what all ask for", [])
+    ;   true
     ).
 
 has_hard(Domain) :-

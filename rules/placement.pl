@@ -59,13 +59,34 @@ place(Domain, Dispatchers, Cores, Manifest, Placement) :-
     prepare_topology,
     requests(Manifest, Dispatchers, Requests),
     policy_in_use(Policy),
-    atomically(( choose(Cores, Requests, Policy, Choices),
-                  grant(Domain, Policy, Requests, Choices, Assignments, Changes),
+    atomically(( decided(Domain, Cores, Requests, Policy, Choices, Assignments, Changes),
                   state(Domain, Manifest)
                 )),
     maplist(choice_cost, Choices, Costs),
     sum_list(Costs, Cost),
     Placement = placement(Policy, Cost, Assignments, Changes).
+
+%   decided(+Domain, +Cores, +Requests, +Policy, -Choices, -Assignments, -Changes): who has found room by itself may yet have no offset in
+%   common with the rest of its gang. Then such cores are looked for where there is room whenever releases come; and
+%   only where there are none such the first ones are taken at the others' expense, or the request is refused.
+
+decided(Domain, Cores, Requests, Policy, Choices, Assignments, Changes) :-
+    (   Cores == any,
+        member(Request, Requests),
+        hard(Request)
+    ->  (   member(Room, [slots, always]),
+            catch(transaction(attempt(Domain, Cores, Requests, Policy, Room, no, Choices, Assignments, Changes)),
+                  error(placement_error(_), _),
+                  fail)
+        ->  true
+        ;   attempt(Domain, Cores, Requests, Policy, slots, yes, Choices, Assignments, Changes)
+        )
+    ;   attempt(Domain, Cores, Requests, Policy, slots, yes, Choices, Assignments, Changes)
+    ).
+
+attempt(Domain, Cores, Requests, Policy, Room, Reduce, Choices, Assignments, Changes) :-
+    choose(Cores, Requests, Policy, Room, Choices),
+    grant(Domain, Policy, Requests, Choices, Reduce, Assignments, Changes).
 
 choice_cost(choice(_, _, _, Cost, _, _), Cost).
 
@@ -183,15 +204,15 @@ most_a_core(64).
 
 %   -- granting
 
-%   grant(+Domain, +Policy, +Requests, +Choices, -Assignments, -Changes): what each dispatcher gets, and what
+%   grant(+Domain, +Policy, +Requests, +Choices, +Reduce, -Assignments, -Changes): what each dispatcher gets, and what
 %   others get now. Throws where it cannot be had.
 
-grant(Domain, Policy, Requests, Choices, Assignments, Changes) :-
+grant(Domain, Policy, Requests, Choices, Reduce, Assignments, Changes) :-
     hard_phases(Before),
     maplist(state_choice(Domain), Requests, Choices),
     findall(Core, member(choice(_, Core, _, _, _, _), Choices), Cores0),
     sort(Cores0, Cores),
-    make_room(Domain, Policy, Cores),
+    make_room(Domain, Policy, Cores, Reduce),
     hard_phases(After),
     findall(changed(Other, Dispatcher, Core, Phases),
             ( member(running(Other, Dispatcher, Core, Phases), After),
