@@ -3,6 +3,7 @@
           [ place/5,                    % +Domain, +Dispatchers, +Cores, +Manifest, -Placement
             request/7,                  % +Policy, +Domain, +Dispatchers, +Cores, +Text, +Coordinator, -Answer
             request/8,                  % +Policy, +Domain, +Dispatchers, +Cores, +Image, +Text, +Coordinator, -Answer
+            suppose/8,                  % +Policy, +Domain, +Dispatchers, +Cores, +Image, +Text, +Coordinator, -Answer
             span/4,                     % +Policy, +Domain, +Cores, -Answer
             release/1,                  % +Domain
             change_phase/2,             % +Domain, +Phase
@@ -58,35 +59,35 @@ place(Domain, Dispatchers, Cores, Manifest, Placement) :-
     must_be_positive(Dispatchers),
     prepare_topology,
     requests(Manifest, Dispatchers, Requests),
-    policy_in_use(Policy),
-    atomically(( decided(Domain, Cores, Requests, Policy, Choices, Assignments, Changes),
+    policy_in_use(Preferred),
+    atomically(( decided(Domain, Cores, Requests, Preferred, Policy, Choices, Assignments, Changes),
                   state(Domain, Manifest)
                 )),
     maplist(choice_cost, Choices, Costs),
     sum_list(Costs, Cost),
     Placement = placement(Policy, Cost, Assignments, Changes).
 
-%   decided(+Domain, +Cores, +Requests, +Policy, -Choices, -Assignments, -Changes): who has found room by itself may yet have no offset in
+%   decided(+Domain, +Cores, +Requests, +Policy, -Decided, -Choices, -Assignments, -Changes): who has found room by itself may yet have no offset in
 %   common with the rest of its gang. Then such cores are looked for where there is room whenever releases come; and
 %   only where there are none such the first ones are taken at the others' expense, or the request is refused.
 
-decided(Domain, Cores, Requests, Policy, Choices, Assignments, Changes) :-
+decided(Domain, Cores, Requests, Policy, Decided, Choices, Assignments, Changes) :-
     (   Cores == any,
         member(Request, Requests),
         hard(Request)
     ->  (   member(Room, [slots, always]),
-            catch(transaction(attempt(Domain, Cores, Requests, Policy, Room, no, Choices, Assignments, Changes)),
+            catch(transaction(attempt(Domain, Cores, Requests, Policy, Room, no, Decided, Choices, Assignments, Changes)),
                   error(placement_error(_), _),
                   fail)
         ->  true
-        ;   attempt(Domain, Cores, Requests, Policy, slots, yes, Choices, Assignments, Changes)
+        ;   attempt(Domain, Cores, Requests, Policy, slots, yes, Decided, Choices, Assignments, Changes)
         )
-    ;   attempt(Domain, Cores, Requests, Policy, slots, yes, Choices, Assignments, Changes)
+    ;   attempt(Domain, Cores, Requests, Policy, slots, yes, Decided, Choices, Assignments, Changes)
     ).
 
-attempt(Domain, Cores, Requests, Policy, Room, Reduce, Choices, Assignments, Changes) :-
-    choose(Cores, Requests, Policy, Room, Choices),
-    grant(Domain, Policy, Requests, Choices, Reduce, Assignments, Changes).
+attempt(Domain, Cores, Requests, Policy, Room, Reduce, Decided, Choices, Assignments, Changes) :-
+    choose(Cores, Requests, Policy, Room, Choices, Decided),
+    grant(Domain, Decided, Requests, Choices, Reduce, Assignments, Changes).
 
 choice_cost(choice(_, _, _, Cost, _, _), Cost).
 
@@ -119,6 +120,17 @@ request(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer) :-
                           )
                         )),
             _).
+
+%!  suppose(+Policy, +Domain, +Dispatchers, +Cores, +Image, +Text, +Coordinator, -Answer) is det.
+%
+%   The answer that request/8 would give; nothing changes.
+
+suppose(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer) :-
+    counted(snapshot(( request(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer),
+                       last_warning(Warning)
+                     )),
+            _),
+    keep_warning(Warning).
 
 %!  span(+Policy, +Domain, +Cores, -Answer) is det.
 %

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from fractions import Fraction
-from itertools import product
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from kernel.admission import CAPACITY, Demand, shortfall
 from skb.facts import Fact, compound, fact
 from skb.knowledge import KnowledgeBase
-from skb.placement import Combination, Hard, Placement, PlacementController, PlacementError, Schedule
+from skb.placement import Combination, Hard, PlacementController, PlacementError, Schedule
 
 MS = 1_000_000
 CORES = 4
@@ -123,5 +122,5 @@ def test_no_combination_over_commits_a_core(
             assert placement_facts(kb) == before, f"refused, and yet changed: {refused}"
             assert "\n" not in str(refused)
         for combination, schedule in schedules(controller, running).items():
-            assert [pair for pair in combination] == sorted(combination)
+            assert list(combination) == sorted(combination)
             assert_sound(schedule, starts)
