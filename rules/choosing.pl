@@ -1,6 +1,9 @@
 :- encoding(utf8).
 :- module(choosing,
-          [ choose/4                    % +Cores, +Requests, +Policy, -Choices
+          [ choose/4,                   % +Cores, +Requests, +Policy, -Choices
+            choose/6,                   % +Cores, +Requests, +Policy, +Room, -Choices, -Decided
+            last_warning/1,             % -Text
+            keep_warning/1              % +Text
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
@@ -11,6 +14,7 @@
 :- use_module(policy).
 :- use_module(requests).
 :- use_module(eligibility).
+:- use_module(granting).
 :- use_module(refusal).
 
 /** <module> Choosing cores for the dispatchers of a domain
@@ -22,6 +26,9 @@ a request is refused.
 */
 
 :- dynamic
+       warning/1,                       % of the last decision
+       decides/1,                       % Policy
+       room_is/1,                       % slots or always
        group_core/2,                    % Group, Core: a dispatcher of the group is there
        room/3,                          % Class, Core, yes or no: until the core gets another dispatcher
        taken/2.                         % Core, Phases: of a dispatcher of the domain being placed
@@ -32,10 +39,55 @@ a request is refused.
 %   for Requests (requests.pl): on the I-th of Cores, or where the Policy has it if Cores is `any`.
 
 choose(Cores, Requests, Policy, Choices) :-
+    choose(Cores, Requests, Policy, slots, Choices, _).
+
+%!  choose(+Cores, +Requests, +Policy, +Room, -Choices, -Decided) is det.
+%
+%   As choose/4. If Room is `slots`, a core has room where there are offsets for each dispatcher by itself, which
+%   those of a gang may yet not have in common; if it is `always`, where there is room whenever releases come. Decided is the policy
+%   that has decided: where Policy did not come to a decision, the default one, and last_warning/1 tells what it did.
+
+choose(Cores, Requests, Policy, Room, Choices, Decided) :-
     candidate_cores(Cores, Candidates),
+    retractall(warning(_)),
+    catch(( decide(Cores, Candidates, Requests, Policy, Room, Choices), Decided = Policy ),
+          error(bad_policy(Text), _),
+          ( taken_over(Policy, Text, Decided),
+            decide(Cores, Candidates, Requests, Decided, Room, Choices) )).
+
+decide(Cores, Candidates, Requests, Policy, Room, Choices) :-
     start_decision,
-    choose(Cores, Candidates, Requests, Policy, Choices),
+    assertz(room_is(Room)),
+    assertz(decides(Policy)),
+    chosen(Cores, Candidates, Requests, Policy, Choices),
+    policy_shortage(Policy, _),         % or it is a bad one
     end_decision.
+
+taken_over(Policy, Text, Default) :-
+    default_policy(Default),
+    (   Policy == Default
+    ->  throw(error(policy_error(Text), _))
+    ;   format(string(Warning), "~s; ~w has decided", [Text, Default]),
+        assertz(warning(Warning))
+    ).
+
+%!  last_warning(-Text) is det.
+%
+%   What the policy of the last decision did instead of deciding, and who has decided; "" if it did decide.
+
+last_warning(Text) :-
+    (   warning(Known)
+    ->  Text = Known
+    ;   Text = ""
+    ).
+
+%!  keep_warning(+Text) is det.
+%
+%   last_warning/1 of a decision that left nothing else behind.
+
+keep_warning(Text) :-
+    retractall(warning(_)),
+    assertz(warning(Text)).
 
 candidate_cores(any, Cores) :-
     !,
@@ -51,7 +103,7 @@ candidate_cores(Cores, Cores) :-
     ;   must_be_eligible(Cores)
     ).
 
-choose(any, Candidates, Requests, Policy, Choices) :-
+chosen(any, Candidates, Requests, Policy, Choices) :-
     !,
     gangs_have_cores(Requests, Candidates),
     (   policy_places(Policy)
@@ -62,8 +114,8 @@ choose(any, Candidates, Requests, Policy, Choices) :-
         greedy(Classed, Candidates, Policy, Choices0),
         sort(Choices0, Choices)
     ),
-    gangs_are_apart(Requests, Choices).
-choose(Cores, _, Requests, _, Choices) :-
+    catch(gangs_are_apart(Requests, Choices), error(placement_error(Text), _), not_apart(Policy, Text)).
+chosen(Cores, _, Requests, _, Choices) :-
     length(Cores, Count),
     length(Requests, Dispatchers),
     (   Dispatchers > Count,
@@ -73,6 +125,10 @@ choose(Cores, _, Requests, _, Choices) :-
     ;   given_cores(Requests, Cores, Cores, Choices)
     ),
     gangs_are_apart(Requests, Choices).
+
+not_apart(Policy, Text0) :-
+    format(string(Text), "policy ~w: ~s", [Policy, Text0]),
+    throw(error(bad_policy(Text), _)).
 
 given_cores([], _, _, []).
 given_cores([Request|Requests], [], Cores, Choices) :-
@@ -136,8 +192,7 @@ request_utilisation(Phases, Utilisation) :-
 request_class(Request, Class) :-
     (   hard(Request)
     ->  Request = request(_, _, Phases),
-        maplist(phase_tasks, Phases, Tasks),
-        Class = tasks(Tasks)
+        Class = hard(Phases)
     ;   Class = easy
     ).
 
@@ -191,17 +246,26 @@ with_room(Class, Cores, Roomy) :-
 has_room(Class, Core) :-
     (   room(Class, Core, Known)
     ->  Known == yes
-    ;   Class = tasks(Phases),
+    ;   Class = hard(Phases),
         demands_with(Core, Phases, Demands),
-        ( fits(Demands) -> Room = yes ; Room = no ),
+        (   fits(Demands)
+        ->  Room = yes
+        ;   room_is(slots),
+            findall(Others, taken(Core, Others), Taken),
+            shortage_basis(Basis),
+            core_has_room(Core, [Phases|Taken], Basis)
+        ->  Room = yes
+        ;   Room = no
+        ),
         assertz(room(Class, Core, Room)),
         Room == yes
     ).
 
-%   demands_with(+Core, +Tasks, -Demands): the demands of Core if a dispatcher with these tasks is added
+%   demands_with(+Core, +Phases, -Demands): the demands of Core if a dispatcher with these parameters is added
 %   to those that the domain being placed has there.
 
-demands_with(Core, Tasks, [demand(new, Together)|Demands]) :-
+demands_with(Core, Own, [demand(new, Together)|Demands]) :-
+    maplist(phase_tasks, Own, Tasks),
     shortage_basis(Basis),
     core_demands(Core, Basis, Demands),
     findall(Phases, taken(Core, Phases), Taken),
@@ -212,7 +276,7 @@ merge_phases(Phases, Tasks0, Tasks) :-
     maplist(append, Own, Tasks0, Tasks).
 
 shortage_basis(Basis) :-
-    policy_in_use(Policy),
+    decides(Policy),
     (   policy_shortage(Policy, reduce)
     ->  Basis = asked
     ;   Basis = granted
@@ -223,6 +287,8 @@ start_decision :-
     begin_loads.
 
 end_decision :-
+    retractall(room_is(_)),
+    retractall(decides(_)),
     retractall(group_core(_, _)),
     retractall(room(_, _, _)),
     retractall(taken(_, _)),
@@ -240,34 +306,32 @@ note_group(Group, Core) :-
 
 policy_placement(Policy, Requests, Candidates, Choices) :-
     maplist(request_dispatcher, Requests, Dispatchers),
-    policy_place(Policy, Dispatchers, Candidates, Pairs0),
-    sort(Pairs0, Pairs),
-    (   pairs_keys_values(Pairs, Dispatchers, Cores),
-        subset(Cores, Candidates)
-    ->  true
-    ;   refuse("policy ~w: place/3 gave no core to some dispatcher, or one that is not there", [Policy])
-    ),
+    policy_place(Policy, Dispatchers, Candidates, Cores),
     maplist(placed_by(Policy), Requests, Cores, Choices).
 
 request_dispatcher(request(Dispatcher, _, _), Dispatcher).
 
 placed_by(Policy, request(Dispatcher, _, Phases), Core,
           choice(Dispatcher, Core, Policy, Cost, [], forbidden(0, 0, 0))) :-
-    (   ranking(Policy, Dispatcher, [Core], [Cost-Core])
-    ->  true
+    (   ranking(Policy, Dispatcher, [Core], [Known-Core])
+    ->  Cost = Known
     ;   Cost = 0.0
     ),
     note_choice(Dispatcher, Core, Phases).
 
 nowhere(Policy, request(Dispatcher, Group, _), Class, Candidates, Apart, Roomy) :-
     (   Roomy = [_|_]
-    ->  refuse("policy ~w forbids every core to dispatcher ~w", [Policy, Dispatcher])
+    ->  (   ranking(Policy, Dispatcher, Candidates, [])
+        ->  format(string(Text), "policy ~w: cost/3 forbids every core to dispatcher ~w", [Policy, Dispatcher]),
+            throw(error(bad_policy(Text), _))
+        ;   refuse("policy ~w forbids to dispatcher ~w every core that has room for it", [Policy, Dispatcher])
+        )
     ;   Apart == []
     ->  length(Candidates, Count),
         refuse("the gang ~w has more members than the machine's ~w cores", [Group, Count])
-    ;   Class = tasks(Tasks),
+    ;   Class = hard(Phases),
         roomiest(Apart, Core),
-        demands_with(Core, Tasks, Demands),
+        demands_with(Core, Phases, Demands),
         shortfall(Demands, Shortfall),
         shortfall_text(Core, Demands, Shortfall, Text),
         refuse("no core has room for dispatcher ~w: ~s", [Dispatcher, Text])

@@ -1,7 +1,9 @@
 :- encoding(utf8).
 :- module(granting,
-          [ make_room/3,                % +Domain, +Policy, +Cores
+          [ make_room/4,                % +Domain, +Policy, +Cores, +Reduce
+            core_has_room/3,            % +Core, +Phases, +Basis
             find_packing/4,             % +Domains, +Demand, -Packing, -Failure
+            counted/2,                  % :Goal, -Inferences
             forget_slots/2,             % +Domain, +Phase
             hard_phases/1               % -Granted
           ]).
@@ -32,17 +34,36 @@ machine shrink by one factor: the largest that was found to have a packing.
 
 factor_tolerance(1r256).
 
-%!  make_room(+Domain, +Policy, +Cores) is det.
+%!  core_has_room(+Core, +Phases:list, +Basis) is semidet.
 %
-%   Domain, whose dispatchers are stated on Cores with what they ask for, has its offsets, and what all are granted is stated.
+%   Core has room for dispatchers of the domain being placed, of whose parameters Phases tells by phase: whenever their releases come,
+%   or at some offset (of each by itself) beside what others were granted or have asked for (Basis).
+
+core_has_room(Core, Phases, Basis) :-
+    ( Basis == asked -> Demand = asked(1) ; Demand = granted ),
+    core_problem(Core, Phases, Demand, Problem),
+    rates_fit(Problem),
+    findall(Domain, facts:allocation(Domain, _, Core), Domains0),
+    sort(Domains0, Domains),
+    hints(Domains, Hints),
+    pack_quickly(Problem, Hints).
+
+%!  make_room(+Domain, +Policy, +Cores, +Reduce) is det.
+%
+%   Domain, whose dispatchers are stated on Cores with what they ask for, has its offsets, and what all are granted is stated. If
+%   Reduce is `no`, the request is refused rather than anything reduced, whatever the Policy says.
 %
 %   @error placement_error(Text)
 
-make_room(Domain, Policy, Cores) :-
+make_room(Domain, Policy, Cores, Reduce) :-
     (   policy_shortage(Policy, reduce)
     ->  components(Components),
-        maplist(largest_packing, Components, Factors, Packings),
-        min_list([1|Factors], Factor),
+        (   Reduce == no
+        ->  maplist(whole_packing, Components, Packings),
+            Factor = 1
+        ;   maplist(largest_packing, Components, Factors, Packings),
+            min_list([1|Factors], Factor)
+        ),
         maplist(state_packing, Components, Packings),
         reduce_all(Factor)
     ;   \+ has_hard(Domain)
@@ -50,9 +71,16 @@ make_room(Domain, Policy, Cores) :-
     ;   component(Domain, Domains),
         find_packing(Domains, granted, Packing, Failure),
         (   Packing == none
-        ->  refuse_packing(Domains, Cores, Failure)
+        ->  refuse_packing(Cores, Failure)
         ;   state_packing(Domains, Packing)
         )
+    ).
+
+whole_packing(Domains, Packing) :-
+    find_packing(Domains, asked(1), Packing, _),
+    (   Packing == none
+    ->  refuse("there is not enough time for what all ask for", [])
+    ;   true
     ).
 
 has_hard(Domain) :-
@@ -63,7 +91,8 @@ has_hard(Domain) :-
 %!  find_packing(+Domains, +Demand, -Packing, -Failure) is det.
 %
 %   Packing is static(Offsets, How), or separate(Schedules), a list of Combination-packed(Offsets, How), or `none`; then Failure is
-%   why: rate, combinations(Count), or unpacked(Combination), for which no packing was found.
+%   why: rate, combinations(Count), or unpacked(Combination, Verdict): for that one there is no packing (`none`, proven),
+%   or no packing was found (`unknown`).
 
 find_packing(Domains, Demand, Packing, Failure) :-
     problem(Domains, all, Demand, Problem),
@@ -72,33 +101,84 @@ find_packing(Domains, Demand, Packing, Failure) :-
     combination_count(Domains, Count),
     (   \+ rates_fit(Problem)
     ->  Packing = none, Failure = rate
-    ;   packed(Domains, all, Demand, Hints, Offsets, How)
-    ->  Packing = static(Offsets, How)
-    ;   Count > Most
-    ->  Packing = none, Failure = combinations(Count)
-    ;   next_combinations(Domains, Combinations),
-        separately(Combinations, Demand, Hints, Schedules, Failure),
-        ( var(Failure) -> Packing = separate(Schedules) ; Packing = none )
+    ;   packed(Domains, all, Demand, Hints, Answer),
+        (   Answer = packed(Offsets, How)
+        ->  Packing = static(Offsets, How)
+        ;   Count =:= 1
+        ->  Packing = none,
+            current_combination(Domains, Only),
+            Failure = unpacked(Only, Answer)
+        ;   Count > Most
+        ->  Packing = none, Failure = combinations(Count)
+        ;   next_combinations(Domains, Combinations),
+            separately(Combinations, Demand, Hints, Schedules, Failure),
+            ( var(Failure) -> Packing = separate(Schedules) ; Packing = none )
+        )
     ).
 
-%   packed(+Domains, +Combination, +Demand, +Hints, -Offsets, -How): gangs in slots of their own, so that their members run at the
-%   same time; failing that, within their deadlines.
+%   packed(+Domains, +Combination, +Demand, +Hints, -Answer): gangs in slots of their own, so that their members run at the
+%   same time; failing that, within their deadlines. Answer is packed(Offsets, How), `none` or `unknown`.
 
-packed(Domains, Combination, Demand, Hints, Offsets, How) :-
+packed(Domains, Combination, Demand, Hints, Answer) :-
     member(Within, [slots(Demand), Demand]),
     problem(Domains, Combination, Within, Problem),
     pack(Problem, Hints, How),
     !,
-    offsets(Problem, Offsets).
+    offsets(Problem, Offsets),
+    Answer = packed(Offsets, How).
+packed(Domains, Combination, Demand, _, Answer) :-
+    problem(Domains, Combination, Demand, Problem),
+    search_exactly(Problem, Found),
+    (   Found == found
+    ->  offsets(Problem, Offsets),
+        Answer = packed(Offsets, exact)
+    ;   Answer = Found
+    ).
+
+%   Constraints are loaded when they are first needed: counted/2, outside of any transaction, does it and
+%   starts anew.
+
+search_exactly(Problem, Found) :-
+    (   current_predicate(packing_exact:rehearsed/0)
+    ->  packing_exact:exact(Problem, Found)
+    ;   throw(need_exact)
+    ).
+
+%!  counted(:Goal, -Inferences) is semidet.
+%
+%   Goal, once, took so many inferences: the same for the same knowledge, whatever was asked before.
+
+:- meta_predicate counted(0, -).
+
+counted(Goal, Inferences) :-
+    (   current_transaction(_)
+    ->  counted_once(Goal, Inferences)
+    ;   catch(counted_once(Goal, Inferences), need_exact,
+              ( load_exact, counted_once(Goal, Inferences) ))
+    ).
+
+counted_once(Goal, Inferences) :-
+    statistics(inferences, Before),
+    once(Goal),
+    statistics(inferences, After),
+    Inferences is After - Before.
+
+load_exact :-
+    module_property(granting, file(Here)),
+    file_directory_name(Here, Folder),
+    atom_concat(Folder, '/packing_exact.pl', File),
+    load_files(File, [if(not_loaded), silent(true), imports([])]),
+    packing_exact:rehearse_exact.
 
 separately([], _, _, [], _).
 separately([Combination|Combinations], Demand, Hints, Schedules, Failure) :-
     pairs_keys(Combination, Domains),
-    (   packed(Domains, Combination, Demand, Hints, Offsets, How)
+    packed(Domains, Combination, Demand, Hints, Answer),
+    (   Answer = packed(Offsets, How)
     ->  append(Hints, Offsets, Hints1),
         Schedules = [Combination-packed(Offsets, How)|Rest],
         separately(Combinations, Demand, Hints1, Rest, Failure)
-    ;   Failure = unpacked(Combination),
+    ;   Failure = unpacked(Combination, Answer),
         Schedules = []
     ).
 
@@ -338,16 +418,28 @@ hard_phases(Granted) :-
             ),
             Granted).
 
-%   refuse_packing(+Domains, +Cores, +Failure): why, in figures.
+%   refuse_packing(+Cores, +Failure): why, in figures.
 
-refuse_packing(_, _, combinations(Count)) :-
+refuse_packing(_, combinations(Count)) :-
     most_combinations(Most),
     refuse("no offsets hold in all ~D combinations of phases, and schedules of their own are derived for ~D at most",
            [Count, Most]).
-refuse_packing(_, Cores, _) :-
+refuse_packing(Cores, rate) :-
+    member(Core, Cores),
+    core_demands(Core, granted, Demands),
+    shortfall(Demands, rate(Rate, Capacity)),
+    !,
+    shortfall_text(Core, Demands, rate(Rate, Capacity), Text),
+    refuse("~s", [Text]).
+refuse_packing(Cores, unpacked(Combination, _)) :-
     member(Core, Cores),
     core_demands(Core, granted, Demands),
     shortfall(Demands, Shortfall),
+    pairs_keys(Combination, Domains),
+    problem(Domains, all, granted, problem([], _)),
     !,
     shortfall_text(Core, Demands, Shortfall, Text),
+    refuse("~s", [Text]).
+refuse_packing(_, unpacked(Combination, Verdict)) :-
+    unpacked_text(Combination, Verdict, Text),
     refuse("~s", [Text]).

@@ -1,6 +1,8 @@
 :- encoding(utf8).
 :- module(packing,
           [ problem/4,                  % +Domains, +Combination, +Demand, -Problem
+            core_problem/4,             % +Core, +Phases, +Demand, -Problem
+            pack_quickly/2,             % !Problem, +Hints
             pack/3,                     % !Problem, +Hints, -How
             put/2,                      % !Problem, +Offsets
             offsets/2,                  % +Problem, -Offsets
@@ -38,13 +40,41 @@ most_candidates(200).
 %   asked(Factor): what was asked for, multiplied; slots(Demand) has gangs due at the ends of their WCETs, so that nothing else
 %   may run in their slots and all members run at the same time.
 
-problem(Domains, Combination, Demand, problem(Units, Columns)) :-
+problem(Domains, Combination, Demand, Problem) :-
     findall(Core-job(Domain, Phase, Who, task(W, P, D)),
             ( member(Domain, Domains),
               in_phase(Combination, Domain, Phase),
               job(Domain, Phase, Demand, Core, Who, task(W, P, D))
             ),
             Jobs0),
+    jobs_problem(Jobs0, Problem).
+
+%!  core_problem(+Core, +Phases:list, +Demand, -Problem) is det.
+%
+%   The packing problem of one core in all combinations, if dispatchers of a domain `new` come to those that are there;
+%   Phases has the parameters of each by phase.
+
+core_problem(Core, New, Demand, Problem) :-
+    findall(Domain, facts:allocation(Domain, _, Core), Domains0),
+    sort(Domains0, Domains),
+    findall(Core-job(Domain, Phase, Who, Task),
+            (   member(Domain, Domains),
+                job(Domain, Phase, Demand, Core, Who, Task)
+            ;   Domain = new,
+                nth0(Dispatcher, New, Phases),
+                nth0(Phase, Phases, Parameters),
+                new_job(Parameters, Dispatcher, Who, Task)
+            ),
+            Jobs),
+    jobs_problem(Jobs, Problem).
+
+new_job(Parameters, Dispatcher, Who, task(W, P, D)) :-
+    (   Parameters = gang(W, P, D, Release)
+    ;   Parameters = hard(W, P, D, Release)
+    ),
+    ( Release == auto -> Who = Dispatcher ; Who = loose(Dispatcher) ).
+
+jobs_problem(Jobs0, problem(Units, Columns)) :-
     keysort(Jobs0, Jobs1),
     group_pairs_by_key(Jobs1, ByCore),
     findall(Jobs, ( member(_-Unsorted, ByCore), msort(Unsorted, Jobs) ), Cores0),
@@ -181,6 +211,22 @@ pack(Problem, Hints, How) :-
         repair(Ordered, [], Units, Steps, Found)
     ->  maplist(take_place(Found), Units),
         How = repair
+    ).
+
+%!  pack_quickly(!Problem, +Hints) is semidet.
+%
+%   As pack/3, by first fit alone.
+
+pack_quickly(Problem, Hints) :-
+    Problem = problem(Units, _),
+    \+ \+ fitting(Problem),
+    (   hinted(Units, Hints, Rest),
+        fitting(Problem),
+        hardest_first(Rest, Ordered),
+        greedy(Ordered, Units)
+    ->  true
+    ;   hardest_first(Units, Ordered),
+        greedy(Ordered, Units)
     ).
 
 hinted([], _, []).

@@ -3,6 +3,7 @@
           [ place/5,                    % +Domain, +Dispatchers, +Cores, +Manifest, -Placement
             request/7,                  % +Policy, +Domain, +Dispatchers, +Cores, +Text, +Coordinator, -Answer
             request/8,                  % +Policy, +Domain, +Dispatchers, +Cores, +Image, +Text, +Coordinator, -Answer
+            suppose/8,                  % +Policy, +Domain, +Dispatchers, +Cores, +Image, +Text, +Coordinator, -Answer
             span/4,                     % +Policy, +Domain, +Cores, -Answer
             release/1,                  % +Domain
             change_phase/2,             % +Domain, +Phase
@@ -58,14 +59,35 @@ place(Domain, Dispatchers, Cores, Manifest, Placement) :-
     must_be_positive(Dispatchers),
     prepare_topology,
     requests(Manifest, Dispatchers, Requests),
-    policy_in_use(Policy),
-    atomically(( choose(Cores, Requests, Policy, Choices),
-                  grant(Domain, Policy, Requests, Choices, Assignments, Changes),
+    policy_in_use(Preferred),
+    atomically(( decided(Domain, Cores, Requests, Preferred, Policy, Choices, Assignments, Changes),
                   state(Domain, Manifest)
                 )),
     maplist(choice_cost, Choices, Costs),
     sum_list(Costs, Cost),
     Placement = placement(Policy, Cost, Assignments, Changes).
+
+%   decided(+Domain, +Cores, +Requests, +Policy, -Decided, -Choices, -Assignments, -Changes): who has found room by itself may yet have no offset in
+%   common with the rest of its gang. Then such cores are looked for where there is room whenever releases come; and
+%   only where there are none such the first ones are taken at the others' expense, or the request is refused.
+
+decided(Domain, Cores, Requests, Policy, Decided, Choices, Assignments, Changes) :-
+    (   Cores == any,
+        member(Request, Requests),
+        hard(Request)
+    ->  (   member(Room, [slots, always]),
+            catch(transaction(attempt(Domain, Cores, Requests, Policy, Room, no, Decided, Choices, Assignments, Changes)),
+                  error(placement_error(_), _),
+                  fail)
+        ->  true
+        ;   attempt(Domain, Cores, Requests, Policy, slots, yes, Decided, Choices, Assignments, Changes)
+        )
+    ;   attempt(Domain, Cores, Requests, Policy, slots, yes, Decided, Choices, Assignments, Changes)
+    ).
+
+attempt(Domain, Cores, Requests, Policy, Room, Reduce, Decided, Choices, Assignments, Changes) :-
+    choose(Cores, Requests, Policy, Room, Choices, Decided),
+    grant(Domain, Decided, Requests, Choices, Reduce, Assignments, Changes).
 
 choice_cost(choice(_, _, _, Cost, _, _), Cost).
 
@@ -77,28 +99,38 @@ choice_cost(choice(_, _, _, Cost, _, _), Cost).
 
 request(Policy, Domain, Dispatchers, Cores, Text, Coordinator, answer(Manifest, Inferences, Placement)) :-
     prepare_topology,
-    statistics(inferences, Before),
-    atomically(( use_policy(Policy),
-                  (   Text == none
-                  ->  Manifest = none
-                  ;   submit(Coordinator, Text, Manifest)
-                  ),
-                  place(Domain, Dispatchers, Cores, Manifest, Placement)
-                )),
-    statistics(inferences, After),
-    Inferences is After - Before.
+    counted(atomically(( use_policy(Policy),
+                          (   Text == none
+                          ->  Manifest = none
+                          ;   submit(Coordinator, Text, Manifest)
+                          ),
+                          place(Domain, Dispatchers, Cores, Manifest, Placement)
+                        )),
+            Inferences).
 
 %!  request(+Policy, +Domain, +Dispatchers, +Cores, +Image, +Text, +Coordinator, -Answer) is det.
 %
 %   As request/7, for a program that is built for some instruction sets only (eligibility.pl).
 
 request(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer) :-
-    atomically(( with_image(Image, request(Policy, Domain, Dispatchers, Cores, Text, Coordinator, Answer)),
-                  (   Image == any
-                  ->  true
-                  ;   load_facts(placement, [built_for(Domain, Image)])
-                  )
-                )).
+    counted(atomically(( with_image(Image, request(Policy, Domain, Dispatchers, Cores, Text, Coordinator, Answer)),
+                          (   Image == any
+                          ->  true
+                          ;   load_facts(placement, [built_for(Domain, Image)])
+                          )
+                        )),
+            _).
+
+%!  suppose(+Policy, +Domain, +Dispatchers, +Cores, +Image, +Text, +Coordinator, -Answer) is det.
+%
+%   The answer that request/8 would give; nothing changes.
+
+suppose(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer) :-
+    counted(snapshot(( request(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer),
+                       last_warning(Warning)
+                     )),
+            _),
+    keep_warning(Warning).
 
 %!  span(+Policy, +Domain, +Cores, -Answer) is det.
 %
@@ -184,15 +216,15 @@ most_a_core(64).
 
 %   -- granting
 
-%   grant(+Domain, +Policy, +Requests, +Choices, -Assignments, -Changes): what each dispatcher gets, and what
+%   grant(+Domain, +Policy, +Requests, +Choices, +Reduce, -Assignments, -Changes): what each dispatcher gets, and what
 %   others get now. Throws where it cannot be had.
 
-grant(Domain, Policy, Requests, Choices, Assignments, Changes) :-
+grant(Domain, Policy, Requests, Choices, Reduce, Assignments, Changes) :-
     hard_phases(Before),
     maplist(state_choice(Domain), Requests, Choices),
     findall(Core, member(choice(_, Core, _, _, _, _), Choices), Cores0),
     sort(Cores0, Cores),
-    make_room(Domain, Policy, Cores),
+    make_room(Domain, Policy, Cores, Reduce),
     hard_phases(After),
     findall(changed(Other, Dispatcher, Core, Phases),
             ( member(running(Other, Dispatcher, Core, Phases), After),

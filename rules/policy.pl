@@ -8,14 +8,16 @@
             policy_file/2,              % +Name, -File
             use_policy/1,               % +Name
             policy_in_use/1,            % -Name
+            default_policy/1,           % -Name
             policy_shortage/2,          % +Name, -Shortage
             policy_places/1,            % +Name
-            policy_place/4,             % +Name, +Dispatchers, +Cores, -Placement
-            policy_slack/3,             % +Name, +Dispatchers, -Weights
+            policy_place/4,             % +Name, +Dispatchers, +Cores, -Chosen
+            policy_slack/4,             % +Name, +Dispatchers, -Weights, -Warning
             ranking/4                   % +Name, +Dispatcher, +Cores, -Ranking
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
+:- use_module(library(solution_sequences)).
 :- use_module(library(sandbox), []).
 :- use_module(vocabulary).
 :- use_module(load, []).
@@ -36,6 +38,9 @@ A policy is a file of Prolog that says which core a dispatcher should have:
     a Dispatcher-Core for each of Dispatchers.
   - shortage(reduce) says that all hard real-time allocations shrink equally when there is not enough
     time for a request; without it the request is refused.
+
+What a policy does has no say if it is no decision: where it fails, raises an error, finds no end, gives several answers or one
+that means nothing, the default policy decides (choosing.pl), and who asked is told.
 
 It sees all facts and derived predicates, and of the decision under way load/2, sibling_load/2,
 package_load/2, peers/2, package_peers/2 and spread/3 (load.pl). Each policy lives in a module of its own.
@@ -251,8 +256,14 @@ policy_file(Name, File) :-
 policy_in_use(Name) :-
     (   in_use(Chosen)
     ->  Name = Chosen
-    ;   Name = load_balance
+    ;   default_policy(Name)
     ).
+
+%!  default_policy(-Name) is det.
+%
+%   It decides if no other was chosen, or in the place of one that does not come to a decision.
+
+default_policy(load_balance).
 
 %!  policy_shortage(+Name, -Shortage) is det.
 %
@@ -260,12 +271,63 @@ policy_in_use(Name) :-
 
 policy_shortage(Name, Shortage) :-
     known(Name, _, Module),
-    (   defines(Module, shortage, 1),
-        call(Module:shortage, Said)
-    ->  Shortage = Said
+    (   defines(Module, shortage, 1)
+    ->  policy_answers(Name, Module:shortage(Said), Said, "shortage(S)", Answers),
+        (   Answers = [Shortage0|_]
+        ->  (   memberchk(Shortage0, [reduce, refuse])
+            ->  Shortage = Shortage0
+            ;   bad(Name, "shortage(S) gives ~q, neither reduce nor refuse", [Shortage0])
+            )
+        ;   Shortage = refuse
+        )
     ;   Shortage = refuse
     ),
     !.
+
+%   Within this a policy has to rank all cores for a dispatcher, or to decide for all of them: it would do for 64
+%   dispatchers on 256 cores ten times over.
+
+most_inferences(100000000).
+
+%   policy_answers(+Name, :Goal, ?Template, +Called, -Answers): the answers of a policy: none, one, or two that differ. Called says in
+%   words what was called. Goal has been proven where there is one answer, and what it set with b_setval/2 stays.
+
+policy_answers(Name, Goal, Template, Called, Answers) :-
+    most_inferences(Most),
+    copy_term(Goal-Template, Again-Fresh),
+    catch(first_answer(Goal, Most, Outcome), error(Formal, Context), raised(Name, Called, error(Formal, Context))),
+    (   Outcome == inference_limit_exceeded
+    ->  bad(Name, "~s took more than ~D inferences", [Called, Most])
+    ;   Outcome == none
+    ->  Answers = []
+    ;   Outcome == true,                % it left a choice point: is there another answer?
+        another_answer(Again, Fresh, Template, Most, Other)
+    ->  Answers = [Template, Other]
+    ;   Answers = [Template]
+    ).
+
+first_answer(Goal, Most, Outcome) :-
+    (   call_with_inference_limit(Goal, Most, Outcome)
+    ->  true
+    ;   Outcome = none
+    ).
+
+another_answer(Goal, Template, First, Most, Other) :-
+    catch(call_with_inference_limit(findall(Template, limit(1, ( Goal, Template \== First )), [Other]), Most, Outcome),
+          error(_, _),
+          fail),
+    Outcome \== inference_limit_exceeded.
+
+raised(Name, Called, Error) :-
+    message_text(Error, Text),
+    bad(Name, "~s went wrong: ~s", [Called, Text]).
+
+%   bad(+Name, +Format, +Arguments): what the policy did, for whoever has to decide in its place.
+
+bad(Name, Format, Arguments) :-
+    format(string(Text0), Format, Arguments),
+    format(string(Text), "policy ~w: ~s", [Name, Text0]),
+    throw(error(bad_policy(Text), _)).
 
 %!  policy_places(+Name) is semidet.
 %
@@ -275,37 +337,73 @@ policy_places(Name) :-
     known(Name, _, Module),
     defines(Module, place, 3).
 
-%!  policy_place(+Name, +Dispatchers, +Cores, -Placement) is semidet.
+%!  policy_place(+Name, +Dispatchers, +Cores, -Chosen:list) is det.
 %
-%   The policy's decision.
+%   The policy's decision: Chosen are the cores of Dispatchers, in their order, each of Cores.
+%
+%   @error bad_policy(Text) if it is none
 
-policy_place(Name, Dispatchers, Cores, Placement) :-
+policy_place(Name, Dispatchers, Cores, Chosen) :-
     known(Name, _, Module),
-    once(call(Module:place, Dispatchers, Cores, Placement)).
+    policy_answers(Name, Module:place(Dispatchers, Cores, Placement), Placement, "place/3", Answers),
+    (   Answers = [Only]
+    ->  maplist(place_of(Name, Only, Cores), Dispatchers, Chosen)
+    ;   Answers == []
+    ->  bad(Name, "place/3 fails", [])
+    ;   bad(Name, "place/3 gives two answers", [])
+    ).
 
-%!  policy_slack(+Name, +Dispatchers:integer, -Weights:list) is det.
+place_of(Name, Placement, Cores, Dispatcher, Core) :-
+    (   is_list(Placement),
+        ground(Placement),
+        forall(member(Each, Placement), Each = _-_)
+    ->  findall(Each, member(Dispatcher-Each, Placement), Found0),
+        sort(Found0, Found),
+        (   Found = [Core]
+        ->  (   memberchk(Core, Cores)
+            ->  true
+            ;   bad(Name, "place/3 has dispatcher ~w on ~q, which is none of the cores that it may have", [Dispatcher, Core])
+            )
+        ;   Found == []
+        ->  bad(Name, "place/3 gives dispatcher ~w no core", [Dispatcher])
+        ;   atomic_list_concat(Found, ' and ', Text),
+            bad(Name, "place/3 gives dispatcher ~w the cores ~w", [Dispatcher, Text])
+        )
+    ;   bad(Name, "place/3 gives no list of Dispatcher-Core", [])
+    ).
+
+%!  policy_slack(+Name, +Dispatchers:integer, -Weights:list, -Warning:string) is det.
 %
 %   Weights has a Dispatcher-Weight for each of so many that the policy lets share what real time leaves, by
-%   slack(Dispatcher, Weight).
+%   slack(Dispatcher, Weight). Of a policy that gives no sensible answer nobody does, as of the default one, and Warning says why.
 
-policy_slack(Name, Dispatchers, Weights) :-
-    known(Name, _, Module),
+policy_slack(Name, Dispatchers, Weights, Warning) :-
+    catch(( slack_weights(Name, Dispatchers, Weights), Warning = "" ),
+          error(bad_policy(Text), _),
+          ( Weights = [], string_concat(Text, "; nobody gets slack", Warning) )).
+
+slack_weights(Name, Dispatchers, Weights) :-
+    must_be_known(Name, Module),
     Last is Dispatchers - 1,
     (   defines(Module, slack, 2)
-    ->  findall(Dispatcher-Weight,
-                ( between(0, Last, Dispatcher), once(call(Module:slack, Dispatcher, Weight)),
-                  must_be_weight(Name, Dispatcher, Weight)
-                ),
-                Weights)
+    ->  numlist(0, Last, All),
+        foldl(slack_weight(Name, Module), All, Weights0, []),
+        Weights = Weights0
     ;   Weights = []
     ).
 
-must_be_weight(Name, Dispatcher, Weight) :-
-    (   integer(Weight), Weight >= 1, Weight =< 1000000
-    ->  true
-    ;   format(string(Text), "policy ~w: slack(~w, Weight) gives ~q, no weight from 1 to 1,000,000",
-               [Name, Dispatcher, Weight]),
-        throw(error(policy_error(Text), _))
+slack_weight(Name, Module, Dispatcher, Weights, Rest) :-
+    format(string(Called), "slack(~w, Weight)", [Dispatcher]),
+    policy_answers(Name, Module:slack(Dispatcher, Weight), Weight, Called, Answers),
+    (   Answers == []
+    ->  Weights = Rest
+    ;   Answers = [One],
+        integer(One), One >= 1, One =< 1000000
+    ->  Weights = [Dispatcher-One|Rest]
+    ;   Answers = [One]
+    ->  bad(Name, "~s gives ~q, no weight from 1 to 1,000,000", [Called, One])
+    ;   Answers = [One, Two],
+        bad(Name, "~s gives ~q and ~q", [Called, One, Two])
     ).
 
 %!  ranking(+Name, +Dispatcher, +Cores, -Ranking) is det.
@@ -316,24 +414,48 @@ must_be_weight(Name, Dispatcher, Weight) :-
 ranking(Name, Dispatcher, Cores, Ranking) :-
     known(Name, _, Module),
     (   defines(Module, cost, 3)
-    ->  costs(Cores, Name, Module, Dispatcher, Ranking0)
+    ->  most_inferences(Most),
+        catch(call_with_inference_limit(costs(Cores, Name, Module, Dispatcher, Ranking0), Most, Outcome),
+              error(Formal, Context),
+              cost_error(Name, Dispatcher, error(Formal, Context))),
+        (   Outcome == inference_limit_exceeded
+        ->  bad(Name, "cost(~w, Core, Cost) took more than ~D inferences", [Dispatcher, Most])
+        ;   true
+        )
     ;   Ranking0 = []
     ),
     sort(Ranking0, Ranking).
 
+cost_error(_, _, error(bad_policy(Text), Context)) :-
+    !,
+    throw(error(bad_policy(Text), Context)).
+cost_error(Name, Dispatcher, Error) :-
+    format(string(Called), "cost(~w, Core, Cost)", [Dispatcher]),
+    raised(Name, Called, Error).
+
 costs([], _, _, _, []).
 costs([Core|Cores], Name, Module, Dispatcher, Ranking) :-
-    (   call(Module:cost, Dispatcher, Core, Cost0)
-    ->  (   number(Cost0)
-        ->  Cost is float(Cost0)
-        ;   format(string(Text), "policy ~w: cost(~w, ~w, Cost) gives ~q, no number",
-                   [Name, Dispatcher, Core, Cost0]),
-            throw(error(policy_error(Text), _))
+    findall(Cost, limit(2, call(Module:cost, Dispatcher, Core, Cost)), Costs),
+    (   Costs == []
+    ->  Ranking = Rest
+    ;   Costs = [Cost0|Others],
+        must_be_cost(Cost0, Name, Dispatcher, Core),
+        (   ( Others == [] ; Others == [Cost0] )
+        ->  true
+        ;   Others = [Other],
+            bad(Name, "cost(~w, ~w, Cost) gives ~q and ~q", [Dispatcher, Core, Cost0, Other])
         ),
+        Cost is float(Cost0),
         Ranking = [Cost-Core|Rest]
-    ;   Ranking = Rest
     ),
     costs(Cores, Name, Module, Dispatcher, Rest).
+
+must_be_cost(Cost, Name, Dispatcher, Core) :-
+    (   number(Cost),
+        Cost =:= Cost                   % which NaN is not
+    ->  true
+    ;   bad(Name, "cost(~w, ~w, Cost) gives ~q, no number", [Dispatcher, Core, Cost])
+    ).
 
 defines(Module, Name, Arity) :-
     functor(Head, Name, Arity),
@@ -353,4 +475,6 @@ load_shipped :-
 :- multifile prolog:error_message//1.
 
 prolog:error_message(policy_error(Text)) -->
+    [ '~w'-[Text] ].
+prolog:error_message(bad_policy(Text)) -->
     [ '~w'-[Text] ].

@@ -2,6 +2,7 @@
 :- module(refusal,
           [ refuse/2,                   % +Format, +Arguments
             shortfall_text/4,           % +Core, +Demands, +Shortfall, -Text
+            unpacked_text/3,            % +Combination, +Verdict, -Text
             percent/2,                  % +Share, -Text
             ranges_text/2               % +Numbers, -Text
           ]).
@@ -44,6 +45,44 @@ shortfall_text(Core, Demands, deadline(Interval, Due), Text) :-
     atomic_list_concat(Names, ', ', NamesText),
     format(string(Text), "core ~w cannot meet all deadlines: ~s are due within ~s when the releases of ~w coincide",
            [Core, DueText, IntervalText, NamesText]).
+
+%!  unpacked_text(+Combination, +Verdict, -Text) is det.
+%
+%   Why the hard real time of these domains in these phases has no schedule: as was proven (`none`), or as nothing was found
+%   (`unknown`).
+
+unpacked_text(Combination, Verdict, Text) :-
+    findall(Need-Core,
+            ( member(Domain-Phase, Combination),
+              facts:granted(Domain, Dispatcher, Phase, Parameters, _),
+              need(Domain, Phase, Parameters, Need),
+              facts:allocation(Domain, Dispatcher, Core)
+            ),
+            Needs0),
+    findall(Core, member(_-Core, Needs0), All0),
+    msort(All0, All),
+    findall(Core, append(_, [Core, Core|_], All), Shared),
+    ( Shared == [] -> Cores0 = All ; Cores0 = Shared ),
+    sort(Cores0, Cores),
+    ranges_text(Cores, CoresText),
+    findall(Need, member(Need-_, Needs0), Needs1),
+    sort(Needs1, Needs),
+    atomic_list_concat(Needs, ', ', NeedsText),
+    ( Cores = [_] -> Noun = core ; Noun = cores ),
+    (   Verdict == none
+    ->  Told = "no offsets keep them apart, as a search of all has proven"
+    ;   Told = "no offsets were found that keep them apart"
+    ),
+    format(string(Text), "~w ~w cannot meet all deadlines: ~w; ~w", [Noun, CoresText, NeedsText, Told]).
+
+need(Domain, Phase, Parameters, Need) :-
+    (   Parameters = gang(W, P, D, Release)
+    ;   Parameters = hard(W, P, D, Release)
+    ),
+    domain_name(Domain, Name),
+    maplist(ms_text, [W, P, D], [Wcet, Period, Deadline]),
+    ( Release == auto -> When = "" ; When = " from any instant" ),
+    format(atom(Need), '~w needs ~s within ~s every ~s~s in phase ~w', [Name, Wcet, Deadline, Period, When, Phase]).
 
 %   The domain that is being placed: the one not running yet, else the newest.
 

@@ -77,7 +77,8 @@ class Placement:
 
     `cost` is the policy's, summed over the dispatchers; `inferences` is what the decision took. `changed`
     holds (domain, dispatcher, core, phases) of running dispatchers whose parameters are others from now on. `slack`
-    has the weights by which real-time dispatchers share what real time leaves, of those that the policy lets.
+    has the weights by which real-time dispatchers share what real time leaves, of those that the policy lets. Where
+    the policy did not come to a sensible decision, the default one has decided, and `warning` says why.
     """
 
     domain: int
@@ -88,6 +89,7 @@ class Placement:
     inferences: int
     changed: tuple[tuple[int, int, int, tuple[Parameters, ...]], ...]
     slack: Mapping[int, int] = field(default_factory=dict)
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,7 @@ class PlacementController:
     def __init__(self, kb: KnowledgeBase, policy: str = "load_balance") -> None:
         self._kb = kb
         self.policy = ""
+        self.warning = ""  # what the policy did at the last decision instead of deciding, if so
         self.use(policy)
 
     def place(
@@ -204,16 +207,34 @@ class PlacementController:
         the instruction sets that the domain's image is built for, if not for all. PlacementError where it
         cannot be done; then nothing has changed.
         """
+        return self._placed("request", domain, dispatchers, cores, manifest, manifest_name, coordinator, built_for)
+
+    def would_place(
+        self, domain: int, dispatchers: int, *, cores: Sequence[int] = (), manifest: str | None = None,
+        manifest_name: str = "manifest", coordinator: int = 0, built_for: Sequence[str] = (),
+    ) -> Placement:
+        """What `place` would decide; nothing changes."""
+        return self._placed(
+            "suppose", domain, dispatchers, cores, manifest, manifest_name, coordinator, built_for
+        )
+
+    def _placed(
+        self, how: str, domain: int, dispatchers: int, cores: Sequence[int], manifest: str | None,
+        manifest_name: str, coordinator: int, built_for: Sequence[str],
+    ) -> Placement:
         bind: dict[str, Term] = {
             "Policy": self.policy, "Domain": domain, "N": dispatchers,
             "Cores": tuple(cores) if cores else "any",
             "Image": tuple(built_for) if built_for else "any",
             "Text": "none" if manifest is None else Text(manifest), "Coordinator": coordinator,
         }
-        slack = {} if manifest is None else self._slack(dispatchers)
+        slack, slack_warning = ({}, "") if manifest is None else self._slack(dispatchers)
         found = self._decide(
-            "placement:request(Policy, Domain, N, Cores, Image, Text, Coordinator, Answer)", bind, manifest_name
+            f"placement:{how}(Policy, Domain, N, Cores, Image, Text, Coordinator, Answer), "
+            "choosing:last_warning(Warning)",
+            bind, manifest_name,
         )
+        self.warning = "; ".join(filter(None, (str(found["Warning"]), slack_warning)))
         number, inferences, decision = found["Answer"].args
         policy, cost, assignments, changes = decision.args
         return Placement(
@@ -222,13 +243,15 @@ class PlacementController:
             tuple(Assignment(a.args[0], a.args[1], _phases(a.args[2])) for a in assignments),
             policy, cost, inferences,
             tuple((*c.args[:3], _phases(c.args[3])) for c in changes),
-            slack,
+            slack, self.warning,
         )
 
-    def _slack(self, dispatchers: int) -> dict[int, int]:
-        """Whom the policy lets share what real time leaves, and by what weight."""
-        found = self._decide("policy:policy_slack(Policy, N, Weights)", {"Policy": self.policy, "N": dispatchers})
-        return {pair.args[0]: pair.args[1] for pair in found["Weights"]}
+    def _slack(self, dispatchers: int) -> tuple[dict[int, int], str]:
+        """Whom the policy lets share what real time leaves, and by what weight; and what is wrong with its answer."""
+        found = self._decide(
+            "policy:policy_slack(Policy, N, Weights, Warning)", {"Policy": self.policy, "N": dispatchers}
+        )
+        return {pair.args[0]: pair.args[1] for pair in found["Weights"]}, str(found["Warning"])
 
     def span(self, domain: int, cores: Sequence[int] = ()) -> tuple[Assignment, int]:
         """Place one more dispatcher of a domain that runs: on the first of `cores`, or where the policy says.
@@ -239,7 +262,8 @@ class PlacementController:
         bind: dict[str, Term] = {
             "Policy": self.policy, "Domain": domain, "Cores": tuple(cores) if cores else "any",
         }
-        found = self._decide("placement:span(Policy, Domain, Cores, Answer)", bind)
+        found = self._decide("placement:span(Policy, Domain, Cores, Answer), choosing:last_warning(Warning)", bind)
+        self.warning = str(found["Warning"])
         inferences, assignment = found["Answer"].args
         return Assignment(assignment.args[0], assignment.args[1], _phases(assignment.args[2])), inferences
 
@@ -249,7 +273,8 @@ class PlacementController:
         The result is those, and what inferences it took.
         PlacementError where somebody has to stay there; then nothing has changed.
         """
-        found = self._decide("vacating:vacate(Core, Answer)", {"Core": core})
+        found = self._decide("vacating:vacate(Core, Answer), choosing:last_warning(Warning)", {"Core": core})
+        self.warning = str(found["Warning"])
         inferences, answer = found["Answer"].args
         moves = (move.args for move in answer)
         moved = tuple(Move(domain, index, to, _phases(phases)) for domain, index, to, phases in moves)

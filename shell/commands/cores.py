@@ -53,7 +53,7 @@ def core_offline(session: Session, core: str) -> Result:
             "moved": [{"id": domain.id, "name": domain.name, "core": to} for domain, to in moved]}
     where = [f"{domain.name} to core {to}" for domain, to in moved]
     return Result(data, f"core {number}: off line after {format_duration(took)}; moved "
-                        + (", ".join(where) or "nothing"))
+                        + (", ".join(where) or "nothing"), session.kernel.controller.warning)
 
 
 @command("core online", group="machine", summary="bring a core back; returns when its monitor runs",

@@ -10,7 +10,7 @@ import click
 from kernel import images
 from kernel.clock import PS_PER_NS, format_duration
 from kernel.multikernel import DomainStatus
-from kernel.program import PROGRAMS
+from kernel.program import PROGRAMS, Program
 from shell.commands import arguments
 from shell.errors import ShellError
 from shell.output import Result, Table
@@ -46,17 +46,20 @@ def spawn(
     sought from the current folder, then beside the batch file that names them, then among those that come with
     Pilotfish.
     """
-    image = images.load(session.file(program)) if _is_file(program) else session.kernel.program(program)
+    found = image(program, session)
     text = read_text(session.file(manifest)) if manifest else None
     pinned = arguments.cores(cores, session) if cores else ()
     domain = session.kernel.spawn(
-        image, max(1, len(pinned)) if dispatchers is None else dispatchers, cores=pinned,
+        found, max(1, len(pinned)) if dispatchers is None else dispatchers, cores=pinned,
         manifest=text, manifest_name=manifest or "manifest", name=name, arguments=argument,
     )
     where = tuple(assignment.core for assignment in domain.placement.assignments)
     data = {"id": domain.id, "name": domain.name, "cores": list(where)}
+    warning = domain.placement.warning
+    if warning:
+        data["warning"] = warning
     several = "s" if len(set(where)) > 1 else ""
-    return Result(data, f"{domain.name}: domain {domain.id} on core{several} {arguments.ranges(where)}")
+    return Result(data, f"{domain.name}: domain {domain.id} on core{several} {arguments.ranges(where)}", warning)
 
 
 @command(
@@ -103,10 +106,10 @@ def domain(session: Session, domain: str) -> Result:
         page = dispatcher.page if dispatcher else None
         share, taken = (float(page.share), page.deallocations) if page else (0.0, 0)
         parameters = assignment.phases[found.phase]
-        rows.append((str(assignment.dispatcher), str(assignment.core), state, _parameters(parameters),
+        rows.append((str(assignment.dispatcher), str(assignment.core), state, parameters_text(parameters),
                      f"{100 * share:.1f} %", format_duration(spent), str(taken)))
         data.append({"dispatcher": assignment.dispatcher, "core": assignment.core, "state": state,
-                     "parameters": _parameters(parameters), "share": share,
+                     "parameters": parameters_text(parameters), "share": share,
                      "period_ns": page.period_ps // PS_PER_NS if page else 0,
                      "cpu_time_ns": spent // PS_PER_NS, "deallocations": taken})
     columns = ("dispatcher", "core", "state", "parameters", "share", "cpu time", "taken")
@@ -146,11 +149,16 @@ def manifest(session: Session, domain: str) -> Result:
     found = arguments.domain(domain, session)
     phases = found.placement.assignments[0].phases
     rows = [
-        (str(number), _parameters(parameters), "now" if number == found.phase else "")
+        (str(number), parameters_text(parameters), "now" if number == found.phase else "")
         for number, parameters in enumerate(phases)
     ]
-    data = [{"phase": number, **_parameter_data(parameters)} for number, parameters in enumerate(phases)]
+    data = [{"phase": number, **parameters_data(parameters)} for number, parameters in enumerate(phases)]
     return Result(data, Table(("phase", "parameters", ""), rows, frozenset(("phase",))))
+
+
+def image(program: str, session: Session) -> Program:
+    """A program by its name, or by the file that it is in."""
+    return images.load(session.file(program)) if _is_file(program) else session.kernel.program(program)
 
 
 def _is_file(program: str) -> bool:
@@ -167,8 +175,9 @@ def _data(status: DomainStatus) -> dict[str, object]:
     return data
 
 
-def _parameters(parameters: Parameters) -> str:
-    ns = {name: format_duration(value * PS_PER_NS) for name, value in _parameter_data(parameters).items()
+def parameters_text(parameters: Parameters) -> str:
+    """What a dispatcher gets in a phase, in words."""
+    ns = {name: format_duration(value * PS_PER_NS) for name, value in parameters_data(parameters).items()
           if name.endswith("_ns") and isinstance(value, int)}
     match parameters:
         case BestEffort(weight):
@@ -183,7 +192,8 @@ def _parameters(parameters: Parameters) -> str:
             assert_never(other)
 
 
-def _parameter_data(parameters: Parameters) -> dict[str, object]:
+def parameters_data(parameters: Parameters) -> dict[str, object]:
+    """The same for machines."""
     match parameters:
         case BestEffort():
             kind = "best_effort"

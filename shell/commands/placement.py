@@ -9,7 +9,7 @@ import click
 
 from kernel.domain import Domain
 from shell import pictures
-from shell.commands import arguments
+from shell.commands import arguments, domains
 from shell.commands.knowledge import shown
 from shell.errors import ShellError
 from shell.output import Result, Table
@@ -77,6 +77,58 @@ def policy_check(session: Session, name: str) -> Result:
                          "cost": None if trial.refused else trial.cost, "refused": trial.refused or None})
     return Result(data, Table(("machine", "request", "cores", "cost"), rows, frozenset(("cost",))),
                   "\n".join(warnings))
+
+
+@command(
+    "place", group="placement", passes_on=True,
+    summary="spawn a program, or with --dry-run tell what would be decided and change nothing",
+    example="place --dry-run -n 4 barrier",
+)
+@click.option("--dry-run", "dry", is_flag=True, help="tell what would be decided; nothing changes")
+@click.option("-n", "dispatchers", type=int, metavar="N",
+              help="how many dispatchers; one for each of CORES if not said otherwise, else one")
+@click.option("-c", "cores", metavar="CORES", help="where they are to run, such as 0-3,8; else the policy decides")
+@click.option("-m", "manifest", metavar="MANIFEST", help="a file that says what they need, a phase a line")
+@click.argument("program")
+@click.argument("argument", metavar="ARG", nargs=-1)
+def place(
+    session: Session, dry: bool, dispatchers: int | None, cores: str | None, manifest: str | None, program: str,
+    argument: tuple[str, ...],
+) -> Result:
+    """Without --dry-run it is `spawn`. What is told are the cores, what each dispatcher would get in each phase, and
+    which running domains would get something else than they have.
+    """
+    if not dry:
+        return domains.spawn(session, dispatchers, cores, manifest, None, program, argument)
+    image = domains.image(program, session)
+    image.check(argument)
+    pinned = arguments.cores(cores, session) if cores else ()
+    kernel = session.kernel
+    found = kernel.controller.would_place(
+        max((each.id for each in kernel.domains()), default=0) + 1,
+        max(1, len(pinned)) if dispatchers is None else dispatchers,
+        cores=pinned, manifest=read_text(session.file(manifest)) if manifest else None,
+        manifest_name=manifest or "manifest", coordinator=kernel.first_core, built_for=image.built_for,
+    )
+    names = {each.id: each.name for each in kernel.domains()}
+    rows = [(image.name, str(a.dispatcher), str(a.core), str(phase), domains.parameters_text(parameters))
+            for a in found.assignments for phase, parameters in enumerate(a.phases)]
+    rows += [(names.get(domain, str(domain)), str(dispatcher), str(core), str(phase), domains.parameters_text(each))
+             for domain, dispatcher, core, phases in found.changed for phase, each in enumerate(phases)]
+    data = {
+        "program": image.name, "policy": found.policy, "cost": found.cost, "inferences": found.inferences,
+        "dispatchers": [{"dispatcher": a.dispatcher, "core": a.core,
+                         "phases": [domains.parameters_data(each) for each in a.phases]} for a in found.assignments],
+        "changed": [{"id": domain, "name": names.get(domain), "dispatcher": dispatcher, "core": core,
+                     "phases": [domains.parameters_data(each) for each in phases]}
+                    for domain, dispatcher, core, phases in found.changed],
+        **({"warning": found.warning} if found.warning else {}),
+    }
+    changed = list(dict.fromkeys(names.get(domain, str(domain)) for domain, *_ in found.changed))
+    line = f"{found.policy}: cost {found.cost:g}; " + (
+        f"{', '.join(changed)} would change" if changed else "nobody else would change")
+    columns = ("program", "dispatcher", "core", "phase", "parameters")
+    return Result(data, [Table(columns, rows, frozenset(("dispatcher", "core", "phase"))), line], found.warning)
 
 
 @command("explain", group="placement", summary="why a domain's dispatchers are where they are, or why a goal holds",

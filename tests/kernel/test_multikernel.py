@@ -269,15 +269,17 @@ def test_real_time_shares_slack_where_a_rule_says_so(
 
 
 @pytest.mark.parametrize("weight", ["0", "much", "1.5", "1000001"])
-def test_a_weight_for_slack_that_is_none_is_refused_and_nothing_is_placed(
+def test_a_weight_for_slack_that_is_none_counts_for_nothing_and_is_told(
     kernel: Multikernel, tmp_path: Path, weight: str
 ) -> None:
     file = tmp_path / "generous.pl"
     file.write_text(GENEROUS.replace("WEIGHT", weight))
     kernel.controller.use(kernel.controller.load(file)[0])
-    with pytest.raises(PlacementError, match=rf"generous: slack\(0, Weight\) gives {weight}, no weight from 1"):
-        kernel.spawn("cpu_bound", 1, manifest="H 20 80\n")
-    assert kernel.domains() == []
+    placement = kernel.spawn("cpu_bound", manifest="H 10 80\n").placement
+    assert placement.slack == {}
+    assert placement.warning == (
+        f"policy generous: slack(0, Weight) gives {weight}, no weight from 1 to 1,000,000; nobody gets slack"
+    )
 
 
 def test_a_missed_deadline_of_soft_real_time_is_told_to_the_task(kernel: Multikernel) -> None:

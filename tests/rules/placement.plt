@@ -10,6 +10,7 @@
 :- use_module('../../rules/load').
 :- use_module('../../rules/admission').
 :- use_module('../../rules/requests').
+:- use_module('../../rules/choosing', [last_warning/1]).
 :- use_module('../../rules/placement').
 
 %   cores(+Policy, +Domain, +Count, +Text, -Cores): the cores that a domain gets, in order of dispatchers.
@@ -336,32 +337,77 @@ test(cores_may_be_forbidden, [cleanup(no_placements), Cores-Forbidden == [8, 9]-
     cores(upper, 1, 2, none, Cores),
     explain(1, [reason(0, 8, _, _, _, Forbidden)|_]).
 
-test(all_may_be_forbidden, throws(error(placement_error("policy nowhere forbids every core to dispatcher 0"), _))) :-
-    policy_file([":- policy(nowhere, \"not at all\").", "cost(_, Core, 0) :- Core < 0."], File),
-    load_policy(File, nowhere),
-    cores(nowhere, 1, 1, none, _).
-
 test(a_policy_may_take_the_whole_decision, [cleanup(no_placements), Cores == [7, 7, 7]]) :-
     policy_file([":- policy(seven, \"core 7\").",
                  "place(Dispatchers, _, Placement) :- findall(D-7, member(D, Dispatchers), Placement)."], File),
     load_policy(File, seven),
     cores(seven, 1, 3, none, Cores).
 
-test(its_word_is_checked, throws(error(placement_error("policy half: place/3 gave no core to some dispatcher, or one that is not there"), _))) :-
-    policy_file([":- policy(half, \"one is enough\").", "place([D|_], [Core|_], [D-Core])."], File),
-    load_policy(File, half),
-    cores(half, 1, 3, none, _).
+%   What a policy does instead of deciding: the default one decides, and the warning says why.
 
-test(gangs_are_kept_apart_from_any_policy, [cleanup(no_placements), throws(error(placement_error(_), _))]) :-
-    policy_file([":- policy(eight, \"core 8\").",
-                 "place(Dispatchers, _, Placement) :- findall(D-8, member(D, Dispatchers), Placement)."], File),
+bad("cost(_, Core, 0) :- Core < 0.", "cost/3 forbids every core to dispatcher 0").
+bad("cost(_, _, much).", "cost(0, 0, Cost) gives much, no number").
+bad("cost(_, _, _).", "cost(0, 0, Cost) gives _, no number").
+bad("cost(_, _, Cost) :- Cost is nan.", "cost(0, 0, Cost) gives 1.5NaN, no number").
+bad("cost(_, _, Cost) :- member(Cost, [1, 2]).", "cost(0, 0, Cost) gives 1 and 2").
+bad("cost(_, _, Cost) :- Cost is 1/0.",
+    "cost(0, Core, Cost) went wrong: //2: Arithmetic: evaluation error: `zero_divisor'").
+bad("cost(_, _, 0) :- repeat, fail.", "cost(0, Core, Cost) took more than 100,000,000 inferences").
+bad("shortage(maybe). cost(_, _, 0).", "shortage(S) gives maybe, neither reduce nor refuse").
+bad("place(_, _, _) :- fail.", "place/3 fails").
+bad("place(_, _, _) :- repeat, fail.", "place/3 took more than 100,000,000 inferences").
+bad("place(_, _, _).", "place/3 gives no list of Dispatcher-Core").
+bad("place(_, _, everywhere).", "place/3 gives no list of Dispatcher-Core").
+bad("place([D|_], [Core|_], [D-Core]).", "place/3 gives dispatcher 1 no core").
+bad("place(_, _, [0-1, 0-2, 1-3]).", "place/3 gives dispatcher 0 the cores 1 and 2").
+bad("place(_, _, [0-1, 1-99]).",
+    "place/3 has dispatcher 1 on 99, which is none of the cores that it may have").
+bad("place(_, _, [0-8, 1-8]).",
+    "dispatchers 0 and 1 of the gang main are both on core 8; members of a gang need distinct cores").
+bad("place(_, Cores, [0-A, 1-B]) :- member(A, Cores), member(B, Cores), A < B.", "place/3 gives two answers").
+
+test(the_default_policy_decides_in_place_of_a_bad_one,
+     [ cleanup(no_placements), forall(bad(Line, Did)),
+       true(Policy-Cores-Text == load_balance-[0, 1]-Expected)
+     ]) :-
+    policy_file([":- policy(bad, \"no good\").", Line], File),
+    load_policy(File, bad),
+    request(bad, 1, 2, any, "G 1 100", 0, answer(_, _, placement(Policy, _, Assignments, _))),
+    findall(Core, member(assignment(_, Core, _), Assignments), Cores),
+    last_warning(Text0),
+    regex_free(Text0, Text),
+    format(string(Expected), "policy bad: ~w; load_balance has decided", [Did]).
+
+%   A variable is written with a number.
+
+regex_free(Text0, Text) :-
+    (   sub_string(Text0, Before, _, After, "gives _"),
+        sub_string(Text0, Comma, _, Rest, ", no number"),
+        Before < Comma, After > Rest
+    ->  sub_string(Text0, 0, Before, _, Front),
+        sub_string(Text0, Comma, _, 0, Back),
+        string_concat(Front, "gives _", Front1),
+        string_concat(Front1, Back, Text)
+    ;   Text = Text0
+    ).
+
+test(a_choice_point_without_another_answer_does_no_harm, [cleanup(no_placements), Cores-Text == [3]-""]) :-
+    policy_file([":- policy(open, \"three\").",
+                 "place(_, _, [0-Core]) :- member(Core, [3, 4]), Core < 4."], File),
+    load_policy(File, open),
+    cores(open, 1, 1, none, Cores),
+    last_warning(Text).
+
+test(a_good_decision_has_no_warning, [cleanup(no_placements), Text == ""]) :-
+    cores(near, 1, 1, none, _),
+    last_warning(Text).
+
+test(a_policy_may_forbid_what_has_room,
+     [cleanup(no_placements), throws(error(placement_error("policy eight forbids to dispatcher 0 every core that has room for it"), _))]) :-
+    policy_file([":- policy(eight, \"core 8\").", "cost(_, 8, 0)."], File),
     load_policy(File, eight),
-    cores(eight, 1, 2, "G 1 100", _).
-
-test(a_cost_is_a_number, throws(error(policy_error("policy dear: cost(0, 0, Cost) gives much, no number"), _))) :-
-    policy_file([":- policy(dear, \"much\").", "cost(_, _, much)."], File),
-    load_policy(File, dear),
-    cores(dear, 1, 1, none, _).
+    request(eight, 1, 1, [8], "H 80 100", 0, _),
+    cores(eight, 2, 1, "H 80 100", _).
 
 test(a_policy_says_its_name_first, throws(error(policy_error(_), _))) :-
     policy_file(["cost(_, _, 0)."], File),
