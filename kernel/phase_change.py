@@ -26,9 +26,10 @@ from skb.placement import Combination
 class Route:
     """How a domain's phase changes go: down the tree, whose root coordinates them.
 
-    After the coordinator's time-stamp and the one of `allowances_ps` that is the phase's that is left, every planner
-    has been told, has answered, and would have been told to stay as it was. `method` is how the tree came about, `unicast` or `tree`. `together` are the domains
-    whose schedules depend on each other's phases, in order; empty where each has one that suits all.
+    After the coordinator's time-stamp and the one of `allowances_ps` that is the phase's that is left, every
+    planner has been told, has answered, and would have been told to stay as it was. `method` is how the tree came
+    about, `unicast` or `tree`. `together` are the domains whose schedules depend on each other's phases, in
+    order; empty where each has one that suits all.
     """
 
     tree: Tree

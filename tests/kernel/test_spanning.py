@@ -303,7 +303,7 @@ def footprint(kernel: Multikernel) -> dict[str, object]:
             for service in kernel.capabilities.values()
         ],
         "planners": [
-            (sorted(planner._planned), sorted(planner._changes), sorted(planner._in_force), sorted(planner._gathering))
+            [sorted(kept) for kept in (planner._planned, planner._changes, planner._in_force, planner._gathering)]
             for planner in kernel.planners.values()
         ],
         "monitors": [(monitor._up, monitor._spawning, monitor._first) for monitor in kernel.monitors.values()],
