@@ -15,6 +15,7 @@
 :- use_module(requests).
 :- use_module(eligibility).
 :- use_module(granting).
+:- use_module(gang_slots).
 :- use_module(refusal).
 
 /** <module> Choosing cores for the dispatchers of a domain
@@ -59,6 +60,7 @@ decide(Cores, Candidates, Requests, Policy, Room, Choices) :-
     start_decision,
     assertz(room_is(Room)),
     assertz(decides(Policy)),
+    begin_asking(Requests),
     chosen(Cores, Candidates, Requests, Policy, Choices),
     policy_shortage(Policy, _),         % or it is a bad one
     end_decision.
@@ -292,6 +294,7 @@ end_decision :-
     retractall(group_core(_, _)),
     retractall(room(_, _, _)),
     retractall(taken(_, _)),
+    end_asking,
     end_loads.
 
 note_choice(Dispatcher, Core, Phases) :-

@@ -85,6 +85,15 @@ example(package_load, 2, "package_load(0, Percent)").
 example(peers, 2, "peers(0, Count)").
 example(package_peers, 2, "package_peers(0, Count)").
 example(spread, 3, "spread(0, 5, Hops)").
+example(component, 2, "component(1, Domains)").
+example(next_combinations, 2, "component(1, Domains), next_combinations(Domains, Combinations)").
+example(schedule, 3, "component(1, Domains), next_combinations(Domains, [Now|_]), schedule(Now, Slots, How)").
+example(asks, 3, "asks(0, Group, Phases)").
+example(room_at, 3, "room_at(0, gang(20000000, 80000000, 20000000, auto), 0)").
+example(time_slots, 2, "time_slots(80000000, Offsets)").
+example(busy_share, 2, "busy_share(0, Percent)").
+example(io_bound, 1, "io_bound(Group)").
+example(gang_row, 3, "gang_row(0, Offset, Cores)").
 example(least_loaded, 2, "least_loaded([4, 5, 6], Core)").
 example(least_loaded_near, 2, "least_loaded_near(addr(1, 0, 0), Core)").
 example(explain, 2, "explain(1, Reasons)").

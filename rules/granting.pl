@@ -5,7 +5,7 @@
             find_packing/4,             % +Domains, +Demand, -Packing, -Failure
             counted/2,                  % :Goal, -Inferences
             forget_slots/2,             % +Domain, +Phase
-            hard_phases/1               % -Granted
+            running_changes/2           % :Goal, -Changes
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
@@ -57,7 +57,8 @@ core_has_room(Core, Phases, Basis) :-
 
 make_room(Domain, Policy, Cores, Reduce) :-
     (   policy_shortage(Policy, reduce)
-    ->  components(Components),
+    ->  components(Components0),
+        maplist(last_of(Domain), Components0, Components),
         (   Reduce == no
         ->  maplist(whole_packing, Components, Packings),
             Factor = 1
@@ -68,12 +69,21 @@ make_room(Domain, Policy, Cores, Reduce) :-
         reduce_all(Factor)
     ;   \+ has_hard(Domain)
     ->  true
-    ;   component(Domain, Domains),
+    ;   component(Domain, Domains0),
+        last_of(Domain, Domains0, Domains),
         find_packing(Domains, granted, Packing, Failure),
         (   Packing == none
         ->  refuse_packing(Cores, Failure)
         ;   state_packing(Domains, Packing)
         )
+    ).
+
+%   last_of(+Domain, +Domains0, -Domains): whose offsets change sooner than those of others comes last.
+
+last_of(Domain, Domains0, Domains) :-
+    (   selectchk(Domain, Domains0, Others)
+    ->  append(Others, [Domain], Domains)
+    ;   Domains = Domains0
     ).
 
 whole_packing(Domains, Packing) :-
@@ -90,13 +100,15 @@ has_hard(Domain) :-
 
 %!  find_packing(+Domains, +Demand, -Packing, -Failure) is det.
 %
+%   Offsets that Domains have are kept where they can be, those of the first before those of the last.
 %   Packing is static(Offsets, How), or separate(Schedules), a list of Combination-packed(Offsets, How), or `none`; then Failure is
 %   why: rate, combinations(Count), or unpacked(Combination, Verdict): for that one there is no packing (`none`, proven),
 %   or no packing was found (`unknown`).
 
-find_packing(Domains, Demand, Packing, Failure) :-
-    problem(Domains, all, Demand, Problem),
-    hints(Domains, Hints),
+find_packing(Members, Demand, Packing, Failure) :-
+    problem(Members, all, Demand, Problem),
+    hints(Members, Hints),
+    sort(Members, Domains),
     most_combinations(Most),
     combination_count(Domains, Count),
     (   \+ rates_fit(Problem)
@@ -402,9 +414,30 @@ must_be_worthwhile(Changed) :-
     ;   true
     ).
 
-%!  hard_phases(-Granted:list) is det.
+%!  running_changes(:Goal, -Changes:list) is det.
 %
-%   What running dispatchers with hard real time have: running(Domain, Dispatcher, Core, Phases), Phases with offsets.
+%   Once Goal is done Changes are changed(Domain, Dispatcher, Core, Phases), those with hard real time before or after it whose
+%   parameters or offsets are others now.
+
+:- meta_predicate running_changes(0, -).
+
+running_changes(Goal, Changes) :-
+    hard_phases(Before),
+    once(Goal),
+    hard_phases(After),
+    findall(Domain-Dispatcher,
+            ( member(Some, [Before, After]), member(running(Domain, Dispatcher, _, _), Some) ),
+            Concerned0),
+    sort(Concerned0, Concerned),
+    findall(changed(Domain, Dispatcher, Core, Phases),
+            ( member(Domain-Dispatcher, Concerned),
+              facts:allocation(Domain, Dispatcher, Core),
+              phases_with_offsets(Domain, Dispatcher, Phases),
+              \+ memberchk(running(Domain, Dispatcher, Core, Phases), Before)
+            ),
+            Changes).
+
+%   hard_phases(-Granted): what running dispatchers with hard real time have: running(Domain, Dispatcher, Core, Phases), Phases with offsets.
 
 hard_phases(Granted) :-
     findall(Domain-Dispatcher,

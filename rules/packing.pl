@@ -190,7 +190,7 @@ packing_factor(problem(_, Columns), Factor0, Factor) :-
 %!  pack(!Problem, +Hints, -How) is semidet.
 %
 %   All units have their offsets. Hints are the offsets that units have now, which are kept if the others find their place
-%   beside them. How is `kept` (no other had to be found), `greedy` or `repair`. Fails if no packing is found.
+%   beside them; else those are, from the first on, that fit together. How is `kept` (no other had to be found), `greedy` or `repair`. Fails if no packing is found.
 
 pack(Problem, Hints, How) :-
     Problem = problem(Units, _),
@@ -201,6 +201,12 @@ pack(Problem, Hints, How) :-
         hardest_first(Rest, Ordered),
         greedy(Ordered, Units)
     ->  ( Rest == [] -> How = kept ; How = greedy )
+    ;   Hints \== [],
+        maplist(kept_where_it_fits(Units), Hints),
+        exclude(put_already, Units, Rest),
+        hardest_first(Rest, Ordered),
+        greedy(Ordered, Units)
+    ->  How = greedy
     ;   (   hardest_first(Units, Ordered)
         ;   largest_first(Units, Ordered)
         ),
@@ -212,6 +218,18 @@ pack(Problem, Hints, How) :-
     ->  maplist(take_place(Found), Units),
         How = repair
     ).
+
+kept_where_it_fits(Units, Id-Known) :-
+    (   memberchk(unit(Id, _, P, _, Offset0, Columns), Units),
+        var(Offset0),
+        Offset0 = Offset,
+        \+ \+ ( Offset is Known mod P, maplist(column_fits, Columns) )
+    ->  Offset is Known mod P
+    ;   true
+    ).
+
+put_already(unit(_, _, _, _, Offset, _)) :-
+    nonvar(Offset).
 
 %!  pack_quickly(!Problem, +Hints) is semidet.
 %

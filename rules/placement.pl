@@ -135,7 +135,7 @@ suppose(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer) :-
 %!  span(+Policy, +Domain, +Cores, -Answer) is det.
 %
 %   Domain, which runs, gets one dispatcher more: on the first of Cores, or where the Policy says if Cores is
-%   `any`. It has not joined the domain's manifest, so it is best effort of weight 1 in every phase. Answer is
+%   `any`. It is of no group until it joins one (membership.pl), so it is best effort of weight 1 in every phase. Answer is
 %   answer(Inferences, assignment(Dispatcher, Core, Phases)).
 %
 %   @error placement_error(Text)
@@ -151,7 +151,7 @@ span(Policy, Domain, Cores, answer(Inferences, Assignment)) :-
                       Dispatcher is Last + 1
                   ),
                   findall(best_effort(1), facts:granted(Domain, 0, _, _, _), Phases),
-                  Request = request(Dispatcher, main, Phases),
+                  Request = request(Dispatcher, none, Phases),
                   image_of(Domain, Image),
                   with_image(Image, choose(Cores, [Request], Policy, [Choice])),
                   state_choice(Domain, Request, Choice),
@@ -220,29 +220,27 @@ most_a_core(64).
 %   others get now. Throws where it cannot be had.
 
 grant(Domain, Policy, Requests, Choices, Reduce, Assignments, Changes) :-
-    hard_phases(Before),
-    maplist(state_choice(Domain), Requests, Choices),
-    findall(Core, member(choice(_, Core, _, _, _, _), Choices), Cores0),
-    sort(Cores0, Cores),
-    make_room(Domain, Policy, Cores, Reduce),
-    hard_phases(After),
-    findall(changed(Other, Dispatcher, Core, Phases),
-            ( member(running(Other, Dispatcher, Core, Phases), After),
-              Other \== Domain,
-              \+ memberchk(running(Other, Dispatcher, Core, Phases), Before)
-            ),
-            Changes),
+    running_changes(( maplist(state_choice(Domain), Requests, Choices),
+                      findall(Core, member(choice(_, Core, _, _, _, _), Choices), Cores0),
+                      sort(Cores0, Cores),
+                      make_room(Domain, Policy, Cores, Reduce)
+                    ),
+                    All),
+    exclude(of_domain(Domain), All, Changes),
     maplist(assignment(Domain), Choices, Assignments).
+
+of_domain(Domain, changed(Domain, _, _, _)).
 
 state_choice(Domain, request(Dispatcher, Group, Phases), choice(Dispatcher, Core, Policy, Cost, Others, Forbidden)) :-
     findall(granted(Domain, Dispatcher, Phase, Parameters, Parameters),
             nth0(Phase, Phases, Parameters),
             Granted),
+    ( Group == none -> Groups = [] ; Groups = [dispatcher_group(Domain, Dispatcher, Group)] ),
+    append(Groups, Granted, Facts),
     load_facts(placement,
                [ allocation(Domain, Dispatcher, Core),
-                 dispatcher_group(Domain, Dispatcher, Group),
                  considered(Domain, Dispatcher, Policy, Core, Cost, Others, Forbidden)
-               | Granted
+               | Facts
                ]).
 
 assignment(Domain, choice(Dispatcher, Core, _, _, _, _), assignment(Dispatcher, Core, Phases)) :-

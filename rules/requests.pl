@@ -1,6 +1,7 @@
 :- encoding(utf8).
 :- module(requests,
           [ requests/3,                 % +Manifest, +Dispatchers, -Requests
+            group_parameters/3,         % +Manifest, +Group, -Phases
             real_time/1,                % +Request
             hard/1,                     % +Request
             ganged/1,                   % +Request
@@ -49,6 +50,20 @@ requests(Manifest, Count, Requests) :-
             ),
             Requests0),
     sort(Requests0, Requests).
+
+%!  group_parameters(+Manifest, +Group, -Phases:list) is det.
+%
+%   What each dispatcher of Group asks for in each phase.
+
+group_parameters(Manifest, Group, Phases) :-
+    findall(Name-Phase-Parameters, facts:manifest_phase(Manifest, Phase, Name, Parameters), All),
+    findall(Phase, member(_-Phase-_, All), Numbers),
+    max_list(Numbers, Last),
+    findall(Phase-Parameters, member(Group-Phase-Parameters, All), Pairs0),
+    keysort(Pairs0, Pairs),
+    pairs_values(Pairs, Own),
+    Count is Last + 1,
+    lengthened(Own, Count, Phases).
 
 lengthened(Phases0, Count, Phases) :-
     last(Phases0, Last),

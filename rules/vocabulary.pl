@@ -345,6 +345,8 @@ fact(parallelapp, [name:atom, max_threads:count, more_cores_better:flag, synchro
      "an application's ability to use cores, for thread allocation").
 fact(traffic, [group:atom, from:id, to:id, weight:number], [group, from, to], [a_priori],
      "in domains with that group of dispatchers (main, where the manifest names none) one sends another so many messages, against others").
+fact(io_share, [group:atom, percent:percent], [group], [a_priori],
+     "in domains with that group of dispatchers (main, where the manifest names none) they wait for devices so much of the time that they are given").
 fact(wrong, [fact:pattern], none, [a_priori],
      "what dumps say is wrong: facts of sources of lower precedence that match are not believed").
 
@@ -525,6 +527,24 @@ derived(package_peers, [core:core, count:count], semidet,
         "so many dispatchers of the domain being placed are on Core's package so far").
 derived(spread, [dispatcher:id, core:core, hops:number], semidet,
         "mean hops from Core to the dispatchers of the domain being placed; 0 for its first").
+derived(component, [domain:id, domains:list], semidet,
+        "Domains share cores for hard real time with Domain, directly or by others").
+derived(next_combinations, [domains:list, combinations:list], det,
+        "the combinations of phases of a component, lists of Domain-Phase: the present one, then those nearest to it, at most 256").
+derived(schedule, [combination:list, slots:list, how:term], det,
+        "what each dispatcher of a component gets in that combination of phases: slot(Domain, Dispatcher, Core, Parameters, Offset); how(static or separate, how it was found, empty slots, the fewest that can be)").
+derived(asks, [dispatcher:id, group:atom, phases:list], nondet,
+        "Dispatcher of the domain being placed asks for that in each phase").
+derived(room_at, [core:core, parameters:term, offset:nanoseconds], semidet,
+        "a gang with such parameters has room on Core at that offset, in every combination of phases").
+derived(time_slots, [period:nanoseconds, offsets:list], det,
+        "the offsets in a period at which gangs or hard real time begin").
+derived(busy_share, [core:core, percent:percent], det,
+        "what hard real time uses of Core at most, less what gangs wait for devices (io_share/2)").
+derived(io_bound, [group:atom], semidet,
+        "gangs of Group wait for devices at least half of their time").
+derived(gang_row, [dispatcher:id, offset:nanoseconds, cores:list], semidet,
+        "the gang of Dispatcher, which is being placed, best fits the time slot at that offset, which has room on Cores").
 derived(least_loaded, [cores:list, core:core], semidet,
         "none of Cores has less load than Core").
 derived(least_loaded_near, [address:addr, core:core], semidet,

@@ -94,7 +94,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A dispatcher of a running domain that is to go to another core; its parameters, by phase, stay."""
+    """A dispatcher of a running domain, the core where it is from now on, and its parameters by phase."""
 
     domain: int
     dispatcher: int
@@ -266,6 +266,24 @@ class PlacementController:
         self.warning = str(found["Warning"])
         inferences, assignment = found["Answer"].args
         return Assignment(assignment.args[0], assignment.args[1], _phases(assignment.args[2])), inferences
+
+    def join(self, domain: int, dispatcher: int, group: str) -> tuple[tuple[Move, ...], int]:
+        """A dispatcher joins a group of its domain's manifest.
+
+        The result is what all have now who have something else than before (on the cores where they are), and what
+        inferences it took. PlacementError where it cannot be done; then nothing has changed.
+        """
+        return self._regrouped("join(Domain, Dispatcher, Group, Answer)", domain, dispatcher, group)
+
+    def leave(self, domain: int, dispatcher: int) -> tuple[tuple[Move, ...], int]:
+        """A dispatcher leaves its group and is best effort from now on; the result is as of `join`."""
+        return self._regrouped("leave(Domain, Dispatcher, Answer)", domain, dispatcher, "")
+
+    def _regrouped(self, goal: str, domain: int, dispatcher: int, group: str) -> tuple[tuple[Move, ...], int]:
+        bind: dict[str, Term] = {"Domain": domain, "Dispatcher": dispatcher}
+        found = self._decide(f"membership:{goal}", bind | ({"Group": group} if group else {}))
+        inferences, changes = found["Answer"].args
+        return tuple(Move(*change.args[:3], _phases(change.args[3])) for change in changes), inferences
 
     def vacate(self, core: int) -> tuple[tuple[Move, ...], int]:
         """Take a core off line: nothing is placed there any more, and these dispatchers are placed elsewhere now.

@@ -171,7 +171,7 @@ test(a_wrong_manifest_changes_nothing, [cleanup(no_placements), true(After == Be
     catch(request(load_balance, 1, 1, any, "B 1\nB x", 0, _), error(manifest_error(2, 3, _), _), true),
     knowledge(After).
 
-test(an_unknown_policy_is_refused, throws(error(policy_error("no policy best; there are least_communication, load_balance, near, pack, scatter"), _))) :-
+test(an_unknown_policy_is_refused, throws(error(policy_error("no policy best; there are gang_pack, least_communication, load_balance, near, pack, scatter"), _))) :-
     request(best, 1, 1, any, none, 0, _).
 
 test(no_machine_no_placement,
