@@ -28,6 +28,7 @@ loaded into modules of their own, which import from this one.
 :- reexport(pci).
 :- reexport(interrupts).
 :- reexport(mesh).
+:- reexport(take_home).
 :- reexport(admission, [utilisation/2]).
 :- reexport(load, [load/2, sibling_load/2, package_load/2, peers/2, package_peers/2, spread/3, least_loaded/2,
                        least_loaded_near/2]).
