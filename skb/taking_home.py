@@ -34,7 +34,7 @@ class Job:
 
     `cpus` has the CPU of each dispatcher, in their order, and `parameters` what each gets in the phase. `memory` has
     the NUMA node closest to each, and is empty where the machine tells of no memory. `all_cpus` are those of the
-    whole Linux. `numbered_by` is `kernel`, `firmware` or `description` (rules/take_home.pl); `renumbered`: the CPUs are
+    whole Linux. `numbered_by` is `kernel`, `firmware` or `description` (rules/take_home.pl); `renumbered`: CPUs are
     not numbered as the cores. `command` is what to start; with `placeholder` it is the program's name, which stands
     for what the user will start. `phases` counts the manifest's. `priority` is its rank among the domains in real
     time, the shortest period highest; 0: it is not in real time.
