@@ -37,11 +37,10 @@ def systemd(job: Job) -> Setting:
         *head(job), f"save as /etc/systemd/system/{unit}.service.d/placement.conf, then systemctl daemon-reload",
         f"AllowedCPUs={cpus} in place of CPUAffinity keeps the program from leaving them",
     ]
-    text = [*commented([*lines, *notes]), "[Service]"]
+    text = [*commented([*lines, *notes]), "[Service]", *(f"{name}={value}" for name, value in fields.items())]
     if not job.placeholder:
         fields["ExecStart"] = _exec(job.command)
-        text.append("ExecStart=")  # of the unit itself, which the next line replaces
-    text += [f"{name}={value}" for name, value in fields.items()]
+        text += ["ExecStart=", f"ExecStart={fields['ExecStart']}"]  # the first takes back the unit's own
     return Setting("\n".join(text) + "\n", fields, tuple(notes))
 
 
