@@ -1,6 +1,7 @@
 :- encoding(utf8).
 :- module(layout_exchange,
-          [ exchanged/5                 % +Problem, +Start, +Steps, -Left, -Layout
+          [ exchanged/5,                % +Problem, +Start, +Steps, -Left, -Layout
+            shaken/4                    % +Problem, +Start, +Steps, -Layout
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
@@ -20,7 +21,18 @@ right in the rows of those alone who talk with the two that have exchanged (tabl
 %   From Start (Cost-Place) to Layout, Cost-Place of no greater cost. With few Steps it may end before no exchange helps;
 %   Left are those that were not needed (layout_repair.pl says what a step is).
 
-exchanged(Problem, Cost0-Place0, Steps, Left, Cost-Place) :-
+exchanged(Problem, Start, Steps, Left, Layout) :-
+    searched(Problem, Start, Steps, false, Left, Layout).
+
+%!  shaken(+Problem, +Start, +Steps, -Layout) is det.
+%
+%   The same with all of Steps: where no exchange helps, a few are made at random and the search goes on from there; what
+%   comes of it counts if it is no dearer (iterated local search; the numbers are those of a generator).
+
+shaken(Problem, Start, Steps, Layout) :-
+    searched(Problem, Start, Steps, true, _, Layout).
+
+searched(Problem, Cost0-Place0, Steps, Shaking, Left, Cost-Place) :-
     Problem = problem(Kind, M, _, Neighbours, _, _, N, _, _),
     Place0 =.. [_|Slots],
     maplist(among(M, Slots), Slots, Rows),
@@ -35,11 +47,16 @@ exchanged(Problem, Cost0-Place0, Steps, Left, Cost-Place) :-
     At =.. [at|Numbers],                % dispatcher to position; at first I is on position I
     Table =.. [costs|Numbers],
     table(N, Neighbours, D, T, N, Table),
-    Building is N * N * 2,              % and for each edge, beneath
+    Building is N * N * 2,              % steps that the table takes
     Left0 is Steps - Building,
-    sweep(1, N, 0, Neighbours, D, T, Table, At, Cost0, Left0, Cost, Left),
+    sweep(1, N, 0, Neighbours, D, T, Table, At, Cost0, Left0, Cost1, Left1),
+    (   Shaking == true, N > 3
+    ->  shake(Left1, 1, N, Neighbours, D, T, Table, At, Cost1, Cost, Last),
+        Left = 0
+    ;   Cost = Cost1, Left = Left1, Last = At
+    ),
     Where =.. [slots|Slots],
-    At =.. [_|Positions],
+    Last =.. [_|Positions],
     maplist(slot_at(Where), Positions, Final),
     Place =.. [place|Final].
 
@@ -126,6 +143,40 @@ sweep(I, N, Since, Neighbours, D, T, Table, At, Cost0, Left0, Cost, Left) :-
         ;   More is Since + 1,
             sweep(Next, N, More, Neighbours, D, T, Table, At, Cost0, Left1, Cost, Left)
         )
+    ).
+
+%   shake(+Left, +Random, ...): -Last is where everybody is at last.
+
+shake(Left0, X0, N, Neighbours, D, T, Table0, At0, Cost0, Cost, Last) :-
+    (   Left0 =< 0
+    ->  Cost = Cost0, Last = At0
+    ;   duplicate_term(Table0, Table),
+        duplicate_term(At0, At),
+        Left1 is Left0 - N * N // 4,
+        shuffle(3, X0, X, N, Neighbours, D, T, Table, At, Cost0, Cost1, Left1, Left2),
+        sweep(1, N, 0, Neighbours, D, T, Table, At, Cost1, Left2, Cost2, Left),
+        (   Cost2 =< Cost0
+        ->  shake(Left, X, N, Neighbours, D, T, Table, At, Cost2, Cost, Last)
+        ;   shake(Left, X, N, Neighbours, D, T, Table0, At0, Cost0, Cost, Last)
+        )
+    ).
+
+shuffle(Times, X0, X, N, Neighbours, D, T, Table, At, Cost0, Cost, Left0, Left) :-
+    (   Times =:= 0
+    ->  X = X0, Cost = Cost0, Left = Left0
+    ;   X1 is (X0 * 1103515245 + 12345) /\ 0x7fffffff,
+        I is (X1 >> 8) mod N + 1,
+        X2 is (X1 * 1103515245 + 12345) /\ 0x7fffffff,
+        J is (I + (X2 >> 8) mod (N - 1)) mod N + 1,
+        arg(I, At, P), arg(J, At, Q),
+        arg(I, Table, RowI), arg(J, Table, RowJ),
+        arg(P, RowI, Here), arg(Q, RowI, Mine), arg(P, RowJ, Its), arg(Q, RowJ, There),
+        arg(I, Neighbours, Ns),
+        own_edge(Ns, J, P, Q, D, Edge),
+        Cost1 is Cost0 + Mine + Its - Here - There + Edge,
+        exchange(I, J, N, Neighbours, D, T, Table, At, Left0, Left1),
+        Fewer is Times - 1,
+        shuffle(Fewer, X2, X, N, Neighbours, D, T, Table, At, Cost1, Cost, Left1, Left)
     ).
 
 partner(K, N, I, P, Here, Row, Ns, D, Table, At, J0, Delta0, J, Delta) :-

@@ -22,9 +22,9 @@ that equal questions end at the same point whatever else the machine is doing.
 %!  least_found(+Problem, +Effort, +Steps, -Best) is det.
 %
 %   Best is the cheapest Cost-Place found with about so many Steps. With Effort `small` the two best of few starts are
-%   made better by exchanges, and if there are Steps left the better one is repaired; with `large` the best of many are
+%   made better by exchanges, and then the better one by more of them; with `large` the best of many are
 %   repaired, each from another heat (to move whole groups takes much of it, single dispatchers little), and then the best
-%   so far with little heat twice.
+%   so far with little heat twice, and by exchanges.
 
 least_found(Problem, Effort, Steps, Best) :-
     findall(Cost-Place,
@@ -32,19 +32,12 @@ least_found(Problem, Effort, Steps, Best) :-
             Starts0),
     sort(Starts0, Starts),
     Starts = [Start|Others],
-    (   Effort == small
-    ->  first(2, Starts, Chosen),
-        findall(Layout-Taken, ( member(From, Chosen), exchanged_if_sparse(Problem, From, 100000, Taken, Layout) ), Found),
-        pairs_keys_values(Found, Exchanged, Taken),
-        keysort(Exchanged, [Best0|_]),
-        sum_list(Taken, All),
-        Half is (Steps - All // 2) // 2,        % a step of an exchange takes half as long
-        (   Half > 10000
-        ->  findall(Layout, ( member(Heat, [2, 32]), repaired(Problem, Best0, Heat, Half, 1, Layout) ), Layouts),
-            keysort([Best0|Layouts], [Best1|_]),
-            exchanged_if_sparse(Problem, Best1, 40000, _, Best)
-        ;   Best = Best0
-        )
+    (   Effort == small, dense(Problem)
+    ->  Half is Steps // 2,
+        findall(Layout, ( member(Heat, [2, 32]), repaired(Problem, Start, Heat, Half, 1, Layout) ), Layouts),
+        keysort(Layouts, [Best|_])
+    ;   Effort == small
+    ->  exchanged_and_shaken(Problem, Starts, Steps, Best)
     ;   first(2, Others, Next),
         append([[Start, Start], Next, [Start]], Chosen),
         Each is Steps // 7,
@@ -56,17 +49,25 @@ least_found(Problem, Effort, Steps, Best) :-
         keysort(Layouts, [Best0|_]),
         repaired(Problem, Best0, 8, Each, 11, Best1),
         repaired(Problem, Best1, 2, Each, 12, Best2),
-        exchanged_if_sparse(Problem, Best2, Each, _, Best)
+        (   dense(Problem)
+        ->  Best = Best2
+        ;   shaken(Problem, Best2, Each, Best)
+        )
     ).
 
-%   exchanged_if_sparse(+Problem, +Start, +Steps, -Taken, -Layout): a table of what many edges cost takes long to make.
+%   exchanged_and_shaken(+Problem, +Starts, +Steps, -Best): a step of an exchange takes half as long as one of repair, and
+%   of few dispatchers all has soon been tried.
 
-exchanged_if_sparse(Problem, Start, Steps, Taken, Layout) :-
-    (   dense(Problem)
-    ->  Layout = Start, Taken = 0
-    ;   exchanged(Problem, Start, Steps, Left, Layout),
-        Taken is Steps - Left
-    ).
+exchanged_and_shaken(Problem, Starts, Steps, Best) :-
+    Problem = problem(_, _, _, _, _, _, N, _, _),
+    first(2, Starts, Chosen),
+    Most is 40000 + Steps,
+    findall(Layout-Left, ( member(Start, Chosen), exchanged(Problem, Start, Most, Left, Layout) ), Found),
+    pairs_keys_values(Found, Layouts, Lefts),
+    keysort(Layouts, [Best0|_]),
+    sum_list(Lefts, Left0),
+    Left is min(Left0, 300 * N * N),
+    shaken(Problem, Best0, Left, Best).
 
 %   start(+Effort, +Problem, -Place) is nondet.
 

@@ -153,6 +153,16 @@ test(after_exchanges_no_other_helps, forall(question(Edges, N, Cores))) :-
     forall(( between(1, N, I), between(1, N, J), I < J ),
            ( other_way_round(I, J, Place, Other), layout_total(Problem, Other, Cost), Cost >= After )).
 
+test(shaking_makes_nothing_dearer, forall(question(Edges, N, Cores))) :-
+    posed(Edges, N, Cores, Problem),
+    in_order(Problem, Start),
+    layout_total(Problem, Start, Before),
+    exchanged(Problem, Before-Start, 100000, _, Exchanged-_),
+    shaken(Problem, Before-Start, 20000, After-Place),
+    After =< Exchanged,
+    layout_total(Problem, Place, After),
+    a_layout(Problem, N, Place).
+
 test(without_steps_nothing_is_exchanged) :-
     posed([edge(1, 2, 5, 5)], 2, [0, 1, 4], Problem),
     in_order(Problem, Start),

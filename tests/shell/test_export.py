@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,23 @@ def test_a_job_goes_from_its_policy_to_a_file(tmp_path: Path) -> None:
     last = (tmp_path / "job.sh").read_text().splitlines()[-1]
     assert "--cpu-bind=map_cpu:0,4,8,12 --mem-bind=map_mem:0,1,2,3 " in last
     assert last.endswith(" ./mine --size 3")
+
+
+@pytest.mark.skipif(shutil.which("taskset") is None, reason="taskset is not installed")
+def test_a_placement_on_this_computer_is_taken_by_its_taskset(tmp_path: Path) -> None:
+    """Import the computer, place a job on it, and start one as the setting says."""
+    environment = {**os.environ, "XDG_DATA_HOME": str(tmp_path)}
+    core = max(os.sched_getaffinity(0))
+    if pilotfish("machine import here --host", env=environment).returncode:
+        pytest.skip("this computer does not tell what it is")
+    done = pilotfish(
+        f"spawn -c {core} barrier",
+        "export barrier --as taskset --to start.sh -- grep Cpus_allowed_list /proc/self/status",
+        options=("-m", "here"), cwd=tmp_path, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    started = subprocess.run(["sh", "start.sh"], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert started.stdout.split() == ["Cpus_allowed_list:", str(core)]
 
 
 def test_json_tells_the_text_and_its_fields() -> None:
