@@ -23,8 +23,8 @@ much, as Weight says, in a unit of time or in all. A layout is a list of Dispatc
 of weight times the latency of a message between the two cores (distance_ns/3), which is the time that all messages
 take together; between dispatchers on one core a message takes what LMP does (cost `lmp`). That is the
 quadratic assignment problem (Koopmans and Beckmann 1957), NP-hard, and hard to approximate; so few dispatchers are laid
-out exactly, by branch and bound (layout_exact.pl), and many by construction and repair (layout.pl, layout_repair.pl),
-with a bound that says how far off the best that can be at most.
+out exactly, by branch and bound (layout_exact.pl), and many by construction (layout.pl, layout_bisection.pl) and
+repair (layout_exchange.pl, layout_repair.pl), with a bound that says how far off the best that can be at most.
 
 Where there are more dispatchers than cores they share cores, so many on each as must be and no more.
 */

@@ -72,6 +72,9 @@ example(traffic_between, 2, "traffic_between([0, 1], Traffic)").
 example(cost_of, 4, "cost_of(context_switch, Value, Unit, Source)").
 example(line_transfer, 3, "line_transfer(0, 12, Cycles)").
 example(coherent, 2, "coherent(0, 12)").
+example(linux_cpu, 2, "linux_cpu(5, Cpu)").
+example(linux_memory, 2, "linux_memory(5, Node)").
+example(numbered_by, 1, "numbered_by(Who)").
 example(shares_memory, 2, "shares_memory(0, 12)").
 example(mpb_access, 4, "mpb_access(0, 47, read, Cycles)").
 example(memory_access, 3, "memory_access(0, Controller, Cycles)").

@@ -25,7 +25,7 @@ be small. Everything is an integer: weights, and distances in picoseconds, so th
 on the order in which it is summed.
 
 A layout is a term of N arguments, the slot of each dispatcher. Here it is built, by several rules of thumb;
-layout_repair.pl makes it better, layout_exact.pl finds the best there is.
+layout_exchange.pl and layout_repair.pl make it better, layout_exact.pl finds the best there is.
 */
 
 :- set_prolog_flag(optimise, true).

@@ -12,7 +12,8 @@ Dual recursive bipartitioning (Pellegrini and Roman 1996, whose Scotch maps so):
 farthest apart, the dispatchers so that little traffic crosses the cut, and each half goes on by itself. Until it has a
 slot, a dispatcher stands on the middle one of its half's slots; that is where those of other halves see it. A
 cut begins with one dispatcher to which those most bound to it are added, and is made better by exchanges of pairs, also
-through some that make it worse (Kernighan and Lin 1970).
+through some that make it worse (Kernighan and Lin 1970). What a change of side would save is kept for each, and put right
+for those alone who talk with whoever goes (Fiduccia and Mattheyses 1982).
 */
 
 :- set_prolog_flag(optimise, true).
@@ -82,147 +83,267 @@ farthest_cut(Chain, N, Size) :-
     keysort(Middle, [_-Size|_]).
 
 %   cut(+Dispatchers, +Size, +A, +B, +Problem, +Seeds, !Place): so many of Dispatchers stand on A, the others on B.
+%
+%   They are numbered anew, from 1. Of each is known with whom of them it talks (K-Change: by how much K's gain changes when
+%   it goes to the other side), and its gain, what is saved if it goes; all begin on B. What dispatchers of other
+%   cuts stand on does not change meanwhile.
 
 cut(Dispatchers, Size, A, B, Problem, Seeds, Place) :-
-    length(Dispatchers, N),
+    Problem = problem(_, M, _, Neighbours, _, _, All, _, _),
+    stand_all(Dispatchers, B, Place),
+    functor(Numbers, numbers, All),
+    number_all(Dispatchers, 1, Numbers),
+    arg(A, M, RowA),
+    arg(B, M, RowB),
+    arg(B, RowA, Between),
+    profiles(Dispatchers, Neighbours, RowA, RowB, B, Between, Numbers, Place, Gains0, Inside0),
+    Gains =.. [gains|Gains0],
+    Inside =.. [inside|Inside0],
+    functor(Gains, _, N),
     Most is min(Seeds, N),
-    findall(Cost-Here,
+    highest(1, N, Gains, First),
+    levels(First, N, Inside, Levels),
+    highest(1, N, Levels, Last),
+    findall(Loss-Sides,
             ( between(1, Most, Turn),
-              stand_all(Dispatchers, B, Place),
-              Skip is (Turn - 1) * N // Most,
-              grow(Size, Turn, Skip, Dispatchers, A, B, Problem, Place),
-              better_cut(4, Dispatchers, A, B, Problem, Place),
-              cut_cost(Dispatchers, Problem, Place, 0, Cost),
-              on_slot(Dispatchers, A, Place, Here, _)
+              seed(Turn, First, Last, N, Most, Seed),
+              one_cut(Seed, Size, N, Gains, Inside, Gain, Sides),
+              Loss is -Gain
             ),
             Cuts),
     keysort(Cuts, [_-Best|_]),
-    stand_all(Dispatchers, B, Place),
-    stand_all(Best, A, Place).
+    stand_on_side(Dispatchers, 1, Best, A, Place).
 
 stand_all([], _, _).
 stand_all([I|Is], Slot, Place) :-
     nb_setarg(I, Place, Slot),
     stand_all(Is, Slot, Place).
 
-%   The first turn begins with the one whose change loses least, others somewhere else.
+number_all([], _, _).
+number_all([I|Is], Number, Numbers) :-
+    nb_setarg(I, Numbers, Number),
+    Next is Number + 1,
+    number_all(Is, Next, Numbers).
 
-grow(Left, Turn, Skip, Dispatchers, A, B, Problem, Place) :-
-    (   Left =:= 0
-    ->  true
-    ;   (   Turn > 1
-        ->  nth0(Skip, Dispatchers, I)
-        ;   most_gain(Dispatchers, B, A, Problem, Place, none, none, I, _)
-        ),
-        nb_setarg(I, Place, A),
-        Fewer is Left - 1,
-        grow(Fewer, 1, Skip, Dispatchers, A, B, Problem, Place)
-    ).
+profiles([], _, _, _, _, _, _, _, [], []).
+profiles([I|Is], Neighbours, RowA, RowB, B, Between, Numbers, Place, [Gain|Gains], [Inside|Insides]) :-
+    arg(I, Neighbours, Ns),
+    profile(Ns, RowA, RowB, B, Between, Numbers, Place, 0, Gain, Inside),
+    profiles(Is, Neighbours, RowA, RowB, B, Between, Numbers, Place, Gains, Insides).
 
-%   most_gain(+Dispatchers, +From, +To, +Problem, +Place, +I0, +Gain0, -I, -Gain): of those on slot From the one for which it
-%   would save most to go to To.
-
-most_gain(Dispatchers, From, To, Problem, Place, I0, Gain0, I, Gain) :-
-    Problem = problem(_, M, _, Neighbours, _, _, _, _, _),
-    arg(From, M, Here),
-    arg(To, M, There),
-    most(Dispatchers, From, To, Here, There, Neighbours, Place, I0, Gain0, I, Gain).
-
-most([], _, _, _, _, _, _, I, Gain, I, Gain).
-most([J|Js], From, To, Here, There, Neighbours, Place, I0, Gain0, I, Gain) :-
-    (   arg(J, Place, From),
-        arg(J, Neighbours, Ns),
-        gain(Ns, From, To, Here, There, Place, 0, Own),
-        ( I0 == none -> true ; Own > Gain0 )
-    ->  most(Js, From, To, Here, There, Neighbours, Place, J, Own, I, Gain)
-    ;   most(Js, From, To, Here, There, Neighbours, Place, I0, Gain0, I, Gain)
-    ).
-
-gain([], _, _, _, _, _, Gain, Gain).
-gain([Neighbour|Ns], From, To, Here, There, Place, Gain0, Gain) :-
+profile([], _, _, _, _, _, _, Gain, Gain, []).
+profile([Neighbour|Ns], RowA, RowB, B, Between, Numbers, Place, Gain0, Gain, Inside) :-
     arg(1, Neighbour, K),
     arg(K, Place, Slot),
-    ( Slot =:= From -> Now = 0 ; arg(Slot, Here, Now) ),
-    ( Slot =:= To -> Then = 0 ; arg(Slot, There, Then) ),
     (   Neighbour = _-W
     ->  true
     ;   weight(Neighbour, W)
     ),
-    Gain1 is Gain0 + W * (Now - Then),
-    gain(Ns, From, To, Here, There, Place, Gain1, Gain).
-
-%   seen_cost(+Problem, +Dispatcher, +Slot, +Place, -Cost): its edges, nothing to those on the same slot.
-
-seen_cost(Problem, I, Slot, Place, Cost) :-
-    Problem = problem(_, M, _, Neighbours, _, _, _, _, _),
-    arg(I, Neighbours, Ns),
-    arg(Slot, M, Row),
-    seen_edges(Ns, Slot, Row, Place, 0, Cost).
-
-seen_edges([], _, _, _, Cost, Cost).
-seen_edges([Neighbour|Ns], Slot, Row, Place, Cost0, Cost) :-
-    arg(1, Neighbour, K),
-    arg(K, Place, Other),
-    (   Other =:= Slot
-    ->  Cost1 = Cost0
-    ;   weight(Neighbour, W),
-        arg(Other, Row, Distance),
-        Cost1 is Cost0 + W * Distance
+    (   Slot =:= B
+    ->  arg(K, Numbers, Number),
+        Change is 2 * W * Between,
+        Gain1 is Gain0 - W * Between,
+        Inside = [Number-Change|Inside1]
+    ;   arg(Slot, RowA, There),
+        arg(Slot, RowB, Here),
+        Gain1 is Gain0 + W * (Here - There),
+        Inside = Inside1
     ),
-    seen_edges(Ns, Slot, Row, Place, Cost1, Cost).
+    profile(Ns, RowA, RowB, B, Between, Numbers, Place, Gain1, Gain, Inside1).
 
-cut_cost([], _, _, Cost, Cost).
-cut_cost([I|Is], Problem, Place, Cost0, Cost) :-
-    arg(I, Place, Slot),
-    seen_cost(Problem, I, Slot, Place, Own),
-    Cost1 is Cost0 + Own,
-    cut_cost(Is, Problem, Place, Cost1, Cost).
+%   highest(+I, +N, +Values, -Highest): the first of those from I to N with the largest value.
 
-%   better_cut(+Passes, ...): passes of exchanges while one helps. In a pass nobody changes twice; it ends when five exchanges
-%   after the best have brought nothing, and those after the best are taken back.
+highest(I, N, Values, Highest) :-
+    arg(I, Values, Value),
+    Next is I + 1,
+    highest(Next, N, Values, I, Value, Highest).
 
-better_cut(Passes, Dispatchers, A, B, Problem, Place) :-
-    (   Passes =:= 0
-    ->  true
-    ;   exchanges(Dispatchers, A, B, Problem, Place, 0, 0, 5, [], Back, Gain),
-        take_back(Back, A, B, Place),
-        (   Gain > 0
-        ->  Fewer is Passes - 1,
-            better_cut(Fewer, Dispatchers, A, B, Problem, Place)
-        ;   true
+highest(I, N, Values, Best, Most, Highest) :-
+    (   I > N
+    ->  Highest = Best
+    ;   arg(I, Values, Value),
+        Next is I + 1,
+        (   Value > Most
+        ->  highest(Next, N, Values, I, Value, Highest)
+        ;   highest(Next, N, Values, Best, Most, Highest)
         )
     ).
 
-%   exchanges(..., +Gain0, +Best0, +Patience, +Since0, -Back, -Gain): Since are the exchanges after the best.
+%   levels(+Seed, +N, +Inside, -Levels): over how many edges each is reached from Seed; N, if it is not.
 
-exchanges(Free, A, B, Problem, Place, Gain0, Best0, Patience, Since0, Back, Best) :-
+levels(Seed, N, Inside, Levels) :-
+    functor(Levels, levels, N),
+    stand(N, Levels, N),
+    nb_setarg(Seed, Levels, 0),
+    spread([Seed], 1, N, Inside, Levels).
+
+spread([], _, _, _, _).
+spread([I|Is], Level, N, Inside, Levels) :-
+    reached([I|Is], Level, N, Inside, Levels, Next),
+    Further is Level + 1,
+    spread(Next, Further, N, Inside, Levels).
+
+reached([], _, _, _, _, []).
+reached([I|Is], Level, N, Inside, Levels, Next) :-
+    arg(I, Inside, Ks),
+    reach(Ks, Level, N, Levels, Next, Rest),
+    reached(Is, Level, N, Inside, Levels, Rest).
+
+reach([], _, _, _, Rest, Rest).
+reach([K-_|Ks], Level, N, Levels, Next, Rest) :-
+    (   arg(K, Levels, N)
+    ->  nb_setarg(K, Levels, Level),
+        Next = [K|More]
+    ;   Next = More
+    ),
+    reach(Ks, Level, N, Levels, More, Rest).
+
+%   seed(+Turn, +First, +Last, +N, +Turns, -Seed): the one that loses least if it goes, the one farthest from it, then any.
+
+seed(Turn, First, Last, N, Turns, Seed) :-
+    (   Turn =:= 1
+    ->  Seed = First
+    ;   Turn =:= 2
+    ->  Seed = Last
+    ;   Seed is (Turn - 2) * N // Turns + 1
+    ).
+
+%   one_cut(+Seed, +Size, +N, +Gains, +Inside, -Gain, -Sides): Sides has 1 for those on A, Size of them, 0 for the others; they
+%   grow from Seed, and are then exchanged.
+
+one_cut(Seed, Size, N, Gains0, Inside, Gain, Sides) :-
+    duplicate_term(Gains0, Gains),
+    functor(Sides, sides, N),
+    stand(N, Sides, 0),
+    levels(Seed, N, Inside, Levels),
+    go(Seed, 0, 0, Sides, Gains, Inside, 0, Gain1),
+    Others is Size - 1,
+    grow(Others, N, Levels, Sides, Gains, Inside, Gain1, Gain2),
+    better_cut(6, N, Sides, Gains, Inside, Gain2, Gain).
+
+%   go(+I, +Side, +Mark, !Sides, !Gains, +Inside, +Gain0, -Gain): I goes from Side to the other; Mark is added to what Sides
+%   says of it then.
+
+go(I, Side, Mark, Sides, Gains, Inside, Gain0, Gain) :-
+    arg(I, Gains, Own),
+    Gain is Gain0 + Own,
+    Less is -Own,
+    nb_setarg(I, Gains, Less),
+    There is 1 - Side + Mark,
+    nb_setarg(I, Sides, There),
+    arg(I, Inside, Ks),
+    told(Ks, Side, Sides, Gains).
+
+told([], _, _, _).
+told([K-Change|Ks], Side, Sides, Gains) :-
+    arg(K, Sides, Where),
+    arg(K, Gains, Gain0),
+    (   Where /\ 1 =:= Side
+    ->  Gain is Gain0 + Change
+    ;   Gain is Gain0 - Change
+    ),
+    nb_setarg(K, Gains, Gain),
+    told(Ks, Side, Sides, Gains).
+
+%   Of those that gain equally, who is nearest to the seed comes first: what grows is round.
+
+grow(Left, N, Levels, Sides, Gains, Inside, Gain0, Gain) :-
+    (   Left =:= 0
+    ->  Gain = Gain0
+    ;   roundest(1, N, Levels, Sides, Gains, 0, 0, 0, I),
+        go(I, 0, 0, Sides, Gains, Inside, Gain0, Gain1),
+        Fewer is Left - 1,
+        grow(Fewer, N, Levels, Sides, Gains, Inside, Gain1, Gain)
+    ).
+
+roundest(J, N, Levels, Sides, Gains, I0, Gain0, Level0, I) :-
+    (   J > N
+    ->  I = I0
+    ;   Next is J + 1,
+        (   arg(J, Sides, 0),
+            arg(J, Gains, Gain),
+            arg(J, Levels, Level),
+            ( I0 =:= 0 ; Gain > Gain0 ; Gain =:= Gain0, Level < Level0 )
+        ->  roundest(Next, N, Levels, Sides, Gains, J, Gain, Level, I)
+        ;   roundest(Next, N, Levels, Sides, Gains, I0, Gain0, Level0, I)
+        )
+    ).
+
+%   better_cut(+Passes, ...): passes of exchanges while one helps. In a pass nobody goes twice (2 is added to its side); it ends
+%   when a quarter of all have been exchanged after the best, and those after the best are taken back.
+
+better_cut(Passes, N, Sides, Gains, Inside, Gain0, Gain) :-
+    (   Passes =:= 0
+    ->  Gain = Gain0
+    ;   Patience is N // 8 + 4,
+        exchanges(Patience, Patience, N, Sides, Gains, Inside, Gain0, Gain0, [], Back, Gain1),
+        unmark(N, Sides),
+        take_back(Back, Sides, Gains, Inside),
+        (   Gain1 > Gain0
+        ->  Fewer is Passes - 1,
+            better_cut(Fewer, N, Sides, Gains, Inside, Gain1, Gain)
+        ;   Gain = Gain0
+        )
+    ).
+
+%   exchanges(+Patience, +Most, ..., +Gain0, +Best0, +Since0, -Back, -Best): Since are the exchanges after the best.
+
+exchanges(Patience, Most, N, Sides, Gains, Inside, Gain0, Best0, Since0, Back, Best) :-
     (   Patience > 0,
-        most_gain(Free, A, B, Problem, Place, none, none, I, GainI),
-        I \== none
-    ->  nb_setarg(I, Place, B),
-        (   most_gain_but(Free, I, B, A, Problem, Place, K, GainK)
-        ->  nb_setarg(K, Place, A),
-            Gain1 is Gain0 + GainI + GainK,
-            selectchk(I, Free, Free1),
-            selectchk(K, Free1, Free2),
-            (   Gain1 > Best0
-            ->  exchanges(Free2, A, B, Problem, Place, Gain1, Gain1, 5, [], Back, Best)
+        most_gain(1, N, 1, Sides, Gains, 0, 0, I),
+        I > 0
+    ->  go(I, 1, 2, Sides, Gains, Inside, Gain0, Gain1),
+        (   most_gain(1, N, 0, Sides, Gains, 0, 0, K),
+            K > 0
+        ->  go(K, 0, 2, Sides, Gains, Inside, Gain1, Gain2),
+            (   Gain2 > Best0
+            ->  exchanges(Most, Most, N, Sides, Gains, Inside, Gain2, Gain2, [], Back, Best)
             ;   Less is Patience - 1,
-                exchanges(Free2, A, B, Problem, Place, Gain1, Best0, Less, [I-K|Since0], Back, Best)
+                exchanges(Less, Most, N, Sides, Gains, Inside, Gain2, Best0, [I-K|Since0], Back, Best)
             )
-        ;   nb_setarg(I, Place, A),
-            Back = Since0, Best = Best0
+        ;   Back = [I-0|Since0], Best = Best0
         )
     ;   Back = Since0, Best = Best0
     ).
 
-most_gain_but(Free, I, From, To, Problem, Place, K, Gain) :-
-    selectchk(I, Free, Others),
-    most_gain(Others, From, To, Problem, Place, none, none, K, Gain),
-    K \== none.
+%   most_gain(+J, +N, +Side, +Sides, +Gains, +I0, +Gain0, -I): of those on Side that have not gone yet; 0 if there is none.
+
+most_gain(J, N, Side, Sides, Gains, I0, Gain0, I) :-
+    (   J > N
+    ->  I = I0
+    ;   Next is J + 1,
+        (   arg(J, Sides, Side),
+            arg(J, Gains, Gain),
+            ( I0 =:= 0 ; Gain > Gain0 )
+        ->  most_gain(Next, N, Side, Sides, Gains, J, Gain, I)
+        ;   most_gain(Next, N, Side, Sides, Gains, I0, Gain0, I)
+        )
+    ).
+
+unmark(I, Sides) :-
+    (   I =:= 0
+    ->  true
+    ;   arg(I, Sides, Side0),
+        Side is Side0 /\ 1,
+        nb_setarg(I, Sides, Side),
+        Next is I - 1,
+        unmark(Next, Sides)
+    ).
 
 take_back([], _, _, _).
-take_back([I-K|Back], A, B, Place) :-
-    nb_setarg(I, Place, A),
-    nb_setarg(K, Place, B),
-    take_back(Back, A, B, Place).
+take_back([I-K|Back], Sides, Gains, Inside) :-
+    go(I, 0, 0, Sides, Gains, Inside, 0, _),
+    (   K =:= 0
+    ->  true
+    ;   go(K, 1, 0, Sides, Gains, Inside, 0, _)
+    ),
+    take_back(Back, Sides, Gains, Inside).
+
+stand_on_side([], _, _, _, _).
+stand_on_side([I|Is], Number, Sides, A, Place) :-
+    (   arg(Number, Sides, 1)
+    ->  nb_setarg(I, Place, A)
+    ;   true
+    ),
+    Next is Number + 1,
+    stand_on_side(Is, Next, Sides, A, Place).

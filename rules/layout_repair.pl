@@ -8,6 +8,7 @@
 :- use_module(library(pairs)).
 :- use_module(layout).
 :- use_module(layout_bisection).
+:- use_module(layout_exchange).
 
 /** <module> Layouts made better by moves and exchanges
 
@@ -20,9 +21,10 @@ that equal questions end at the same point whatever else the machine is doing.
 
 %!  least_found(+Problem, +Effort, +Steps, -Best) is det.
 %
-%   Best is the cheapest Cost-Place found with about so many Steps. With Effort `small` the best of few starts is repaired; with
-%   `large` the best of many are, each from another heat (to move whole groups takes much of it, single dispatchers little),
-%   and then the best so far with little heat twice.
+%   Best is the cheapest Cost-Place found with about so many Steps. With Effort `small` the two best of few starts are
+%   made better by exchanges, and then the better one by more of them; with `large` the best of many are
+%   repaired, each from another heat (to move whole groups takes much of it, single dispatchers little), and then the best
+%   so far with little heat twice, and by exchanges.
 
 least_found(Problem, Effort, Steps, Best) :-
     findall(Cost-Place,
@@ -30,12 +32,12 @@ least_found(Problem, Effort, Steps, Best) :-
             Starts0),
     sort(Starts0, Starts),
     Starts = [Start|Others],
-    (   Effort == small, Steps > 40000
+    (   Effort == small, dense(Problem)
     ->  Half is Steps // 2,
         findall(Layout, ( member(Heat, [2, 32]), repaired(Problem, Start, Heat, Half, 1, Layout) ), Layouts),
         keysort(Layouts, [Best|_])
     ;   Effort == small
-    ->  repaired(Problem, Start, 2, Steps, 1, Best)
+    ->  exchanged_and_shaken(Problem, Starts, Steps, Best)
     ;   first(2, Others, Next),
         append([[Start, Start], Next, [Start]], Chosen),
         Each is Steps // 7,
@@ -46,36 +48,52 @@ least_found(Problem, Effort, Steps, Best) :-
                 Layouts),
         keysort(Layouts, [Best0|_]),
         repaired(Problem, Best0, 8, Each, 11, Best1),
-        repaired(Problem, Best1, 2, Each, 12, Best)
+        repaired(Problem, Best1, 2, Each, 12, Best2),
+        (   dense(Problem)
+        ->  Best = Best2
+        ;   shaken(Problem, Best2, Each, Best)
+        )
     ).
+
+%   exchanged_and_shaken(+Problem, +Starts, +Steps, -Best): a step of an exchange takes half as long as one of repair, and
+%   of few dispatchers all has soon been tried.
+
+exchanged_and_shaken(Problem, Starts, Steps, Best) :-
+    Problem = problem(_, _, _, _, _, _, N, _, _),
+    first(2, Starts, Chosen),
+    Most is 40000 + Steps,
+    findall(Layout-Left, ( member(Start, Chosen), exchanged(Problem, Start, Most, Left, Layout) ), Found),
+    pairs_keys_values(Found, Layouts, Lefts),
+    keysort(Layouts, [Best0|_]),
+    sum_list(Lefts, Left0),
+    Left is min(Left0, 300 * N * N),
+    shaken(Problem, Best0, Left, Best).
 
 %   start(+Effort, +Problem, -Place) is nondet.
 
 start(_, Problem, Place) :-
     in_order(Problem, Place).
 start(Effort, Problem, Place) :-
-    compact(Problem, Seeds),
-    (   Effort == small
-    ->  Seeds = [Seed|_], Most = 2
-    ;   first(3, Seeds, Several), member(Seed, Several), Most = 4
-    ),
-    chain(Problem, Seed, min, Chain),
-    pairs_keys(Chain, Slots),
-    (   Place =.. [place|Slots]
-    ;   \+ dense(Problem),
-        (   bisected(Problem, Chain, Most, Place)
-        ;   Effort == large,
-            by_slot(Problem, Slots, Place)
-        )
-    ).
-start(_, Problem, Place) :-
-    compact(Problem, [Seed|_]),
-    (   chain(Problem, Seed, sum, Chain),
+    compact(Problem, [First|Seeds]),
+    ( dense(Problem) -> Dense = true ; Dense = false ),
+    (   ( Seed = First ; Effort == large, first(2, Seeds, Others), member(Seed, Others) ),
+        chain(Problem, Seed, min, Chain),
         pairs_keys(Chain, Slots),
         (   Place =.. [place|Slots]
-        ;   \+ dense(Problem), by_slot(Problem, Slots, Place)
+        ;   Dense == false,
+            ( Effort == small -> Cuts = 4 ; Cuts = 8 ),
+            bisected(Problem, Chain, Cuts, Place)
+        ;   Dense == false,
+            Effort == large,
+            by_slot(Problem, Slots, Place)
         )
-    ;   \+ dense(Problem), by_dispatcher(Problem, Seed, Place)
+    ;   ( Dense == true ; Effort == large ),
+        chain(Problem, First, sum, Chain),
+        pairs_keys(Chain, Slots),
+        (   Place =.. [place|Slots]
+        ;   Dense == false, by_slot(Problem, Slots, Place)
+        )
+    ;   Dense == false, by_dispatcher(Problem, First, Place)
     ).
 
 %   Where nearly everybody talks with nearly everybody, what matters is which slots are taken; constructions that look at

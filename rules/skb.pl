@@ -12,4 +12,33 @@ loaded into modules of their own, which import from this one.
 :- use_module(examples, []).
 :- use_module(units, []).
 :- use_module(vacating, []).
+:- use_module(phase_routes, []).
 :- use_module(membership, []).
+:- reexport(vocabulary, [declared/6]).
+:- reexport(store, [fact_source/2]).
+:- reexport(disagreement, [contradiction/4]).
+:- reexport(consistency, [finding/3]).
+:- reexport(topology).
+:- reexport(eligibility, [isa_of/2, on_line/1]).
+:- reexport(distance).
+:- reexport(routes).
+:- reexport(memory).
+:- reexport(symmetry).
+:- reexport(multicast).
+:- reexport(communication).
+:- reexport(costs).
+:- reexport(pci).
+:- reexport(interrupts).
+:- reexport(mesh).
+:- reexport(take_home).
+:- reexport(admission, [utilisation/2]).
+:- reexport(load, [load/2, sibling_load/2, package_load/2, peers/2, package_peers/2, spread/3, least_loaded/2,
+                       least_loaded_near/2]).
+:- reexport(policy, [policies/1]).
+:- reexport(placement, [explain/2]).
+:- reexport(records, [record/2, record_attribute/3]).
+
+:- add_import_module(skb, facts, start).
+
+:- policy:load_shipped.
+:- placement:rehearse.

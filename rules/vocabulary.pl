@@ -503,6 +503,12 @@ derived(coherent, [a:core, b:core], nondet,
         "hardware keeps the caches of two cores coherent").
 derived(shares_memory, [a:core, b:core], nondet,
         "two cores can map the same memory").
+derived(linux_cpu, [core:core, cpu:id], nondet,
+        "the Linux that runs on the core calls it CPU number Cpu; the same, but where caches are not coherent").
+derived(linux_memory, [core:core, node:id], nondet,
+        "the Linux that runs on the core calls the NUMA node whose memory is closest by that number").
+derived(numbered_by, [who:oneof([kernel, firmware, description])], det,
+        "whose the numbers of cores are").
 derived(mpb_access, [from:core, to:core, operation:oneof([read, write]), latency:cycles], nondet,
         "a core's read of a word of another's message-passing buffer, or its write of a line, takes so many of its cycles").
 derived(memory_access, [core:core, controller:id, latency:cycles], nondet,

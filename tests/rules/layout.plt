@@ -8,6 +8,7 @@
 :- use_module('../../rules/layout').
 :- use_module('../../rules/layout_exact').
 :- use_module('../../rules/layout_bisection').
+:- use_module('../../rules/layout_exchange').
 :- use_module('../../rules/layout_repair').
 
 %   Everything about layouts, on a few cores of the 4×4-core machine, beside all layouts there are.
@@ -140,6 +141,45 @@ test(repair_never_makes_it_worse, forall(( question(Edges, N, Cores), member(Hea
     layout_total(Problem, Place, After),
     a_layout(Problem, N, Place).
 
+test(after_exchanges_no_other_helps, forall(question(Edges, N, Cores))) :-
+    posed(Edges, N, Cores, Problem),
+    in_order(Problem, Start),
+    layout_total(Problem, Start, Before),
+    exchanged(Problem, Before-Start, 100000, Left, After-Place),
+    Left > 0,
+    After =< Before,
+    layout_total(Problem, Place, After),
+    a_layout(Problem, N, Place),
+    forall(( between(1, N, I), between(1, N, J), I < J ),
+           ( other_way_round(I, J, Place, Other), layout_total(Problem, Other, Cost), Cost >= After )).
+
+test(shaking_makes_nothing_dearer, forall(question(Edges, N, Cores))) :-
+    posed(Edges, N, Cores, Problem),
+    in_order(Problem, Start),
+    layout_total(Problem, Start, Before),
+    exchanged(Problem, Before-Start, 100000, _, Exchanged-_),
+    shaken(Problem, Before-Start, 20000, After-Place),
+    After =< Exchanged,
+    layout_total(Problem, Place, After),
+    a_layout(Problem, N, Place).
+
+test(without_steps_nothing_is_exchanged) :-
+    posed([edge(1, 2, 5, 5)], 2, [0, 1, 4], Problem),
+    in_order(Problem, Start),
+    layout_total(Problem, Start, Cost),
+    exchanged(Problem, Cost-Start, 0, _, Cost-Start).
+
+test(a_row_is_cut_across_and_not_along, true(Ends == [])) :-
+    findall(Core, between(0, 15, Core), Cores),
+    findall(edge(I, K, 1, 1),
+            ( between(1, 16, I), ( I mod 8 =\= 0, K is I + 1 ; I =< 8, K is I + 8 ) ),
+            Edges),
+    posed(Edges, 16, Cores, Problem),
+    compact(Problem, [Seed|_]),
+    chain(Problem, Seed, min, Chain),
+    bisected(Problem, Chain, 2, Place),
+    findall(I, ( between(1, 8, I), K is I + 8, arg(I, Place, A), arg(K, Place, B), (A - 1) // 4 =\= (B - 1) // 4 ), Ends).
+
 test(of_few_dispatchers_the_best_is_found, forall(( question(Edges, N, Cores), member(Effort, [small, large]) ))) :-
     posed(Edges, N, Cores, Problem),
     all_costs(Problem, N, Costs),
@@ -152,5 +192,12 @@ test(equal_questions_end_alike) :-
     posed([edge(1, 2, 5, 1), edge(2, 3, 5, 2), edge(3, 4, 1, 1)], 4, [0, 1, 4, 8, 12], Problem),
     findall(Best, ( member(_, [1, 2]), least_found(Problem, large, 20000, Best) ), [A, B]),
     A == B.
+
+other_way_round(I, J, Place, Other) :-
+    duplicate_term(Place, Other),
+    arg(I, Place, A),
+    arg(J, Place, B),
+    nb_setarg(I, Other, B),
+    nb_setarg(J, Other, A).
 
 :- end_tests(layout).

@@ -1,11 +1,12 @@
 """What layouts of communicating dispatchers cost, beside other ways to lay them out.
 
-    python benchmarks/communication.py [--quick] [MACHINE|LATENCIES.csv]...
+    python benchmarks/mapping.py [--quick] [MACHINE|LATENCIES.csv]...
 
 Traffic (ring, 2-D and 3-D stencil, all-to-all, random sparse, master-worker) is laid out on shipped machines and,
 where they are present, on measured latencies (PILOTFISH_SHARED, or `shared` beside the checkout): by the policy
 least_communication, by least_layout with more time, on cores in order (packed), on every so manieth core
-(scattered), at random (mean of 20), and by Scotch, whose layouts are held to one dispatcher a core. Each cost
+(scattered), at random (mean of 20), and by Scotch at its best (scotch.py: several descriptions of the
+machine, strategies and sets of cores, those that ours took among them). Each cost
 (weight times latency, summed) is relative to the best known one: the least of all these, of least_layout with ten
 times the steps, and of a tabu search (after Taillard 1991) from each of the layouts.
 """
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scotch
 
 from skb import machine
 from skb.engine import Engine
@@ -106,6 +108,15 @@ def traffics(n: int) -> dict[str, Array]:
 # -- machines -----------------------------------------------------------------------------------------
 
 
+def knowledge() -> KnowledgeBase:
+    return KnowledgeBase(Engine.start())
+
+
+def machines() -> list[str]:
+    """The shipped ones, and the files of latencies that are present."""
+    return [*SHIPPED, *(str(SHARED / name) for name in MEASURED if (SHARED / name).is_file())]
+
+
 def load(kb: KnowledgeBase, name: str) -> None:
     """Hold that machine: a shipped one, or a bare matrix of latencies."""
     if name in SHIPPED or "csv" not in name:
@@ -163,58 +174,6 @@ def offline(kb: KnowledgeBase, case: Case, steps: int = 6_000_000) -> tuple[Layo
     assert found is not None
     pairs, _, bound, how = found["Plan"].args
     return [pair.args[1] for pair in pairs], taken, how, bound
-
-
-def scotch(case: Case, cores: Layout) -> tuple[Layout | None, float, str]:
-    """Scotch on `cores`, as many as dispatchers; None and the reason where it is absent or fails."""
-    program = shutil.which("scotch_gmap") or shutil.which("gmap")
-    if program is None:
-        return None, 0.0, "scotch_gmap is not installed (Debian package scotch)"
-    n = len(case.weights)
-    both = case.weights + case.weights.T
-    lines = [f"0\n{n}\t{np.count_nonzero(both)}\n0\t010"]
-    for i in range(n):
-        partners = np.nonzero(both[i])[0]
-        lines.append(" ".join([str(len(partners)), *(f"{int(both[i, j])} {j}" for j in partners)]))
-    among = case.distance_ns[np.ix_(cores, cores)]
-    among = np.round((among + among.T) * 10).astype(int)
-    numbers = halves(list(range(n)), among, 1)
-    target = [f"deco 0\n{n} {max(numbers.values())}", *(f"{i} 1 {numbers[i]}" for i in range(n))]
-    target += [" ".join(str(max(1, among[i, j])) for j in range(i)) for i in range(1, n)]
-    with tempfile.TemporaryDirectory() as folder:
-        graph, machine_file, out = (Path(folder) / name for name in ("traffic.grf", "cores.tgt", "layout.map"))
-        graph.write_text("\n".join(lines) + "\n")
-        machine_file.write_text("\n".join(target) + "\n")
-        start = time.perf_counter()
-        words = [program, str(graph), str(machine_file), str(out), "-b0.01"]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
-        taken = time.perf_counter() - start
-        if done.returncode or not out.is_file():
-            return None, 0.0, f"{Path(program).name}: {done.stderr.strip() or done.returncode}"
-        rows = [line.split() for line in out.read_text().splitlines()[1:]]
-    return one_each({int(i): int(to) for i, to in rows}, cores, case), taken, ""
-
-
-def halves(cores: list[int], distance: Array, number: int) -> dict[int, int]:
-    """Numbers in a binary tree of recursive bisection: the half that lies closest around a corner, and the rest."""
-    if len(cores) == 1:
-        return {cores[0]: number}
-    corner = max(cores, key=lambda c: (distance[c, cores].sum(), -c))
-    near = sorted(cores, key=lambda c: (distance[corner, c] if c != corner else -1, c))
-    half = (len(near) + 1) // 2
-    return halves(near[:half], distance, 2 * number) | halves(near[half:], distance, 2 * number + 1)
-
-
-def one_each(found: dict[int, int], cores: Layout, case: Case) -> Layout:
-    """Dispatchers that share a core go, but for the first, to the free core nearest to it."""
-    free = set(range(len(cores))) - set(found.values())
-    seen: set[int] = set()
-    for i in sorted(found):
-        if found[i] in seen:
-            found[i] = min(free, key=lambda c: (case.distance_ns[cores[found[i]], cores[c]], c))
-            free.discard(found[i])
-        seen.add(found[i])
-    return [cores[found[i]] for i in sorted(found)]
 
 
 def tabu(case: Case, start: Layout, iterations: int, seed: int) -> float:
@@ -283,9 +242,11 @@ def measure(kb: KnowledgeBase, case: Case, iterations: int) -> dict[str, float]:
     layouts["least_layout"], offline_s, how, bound = offline(kb, case)
     layouts["packed"] = list(range(n))
     layouts["scattered"] = [i * count // n for i in range(n)]
-    found, scotch_s, _ = scotch(case, compact(case.distance_ns, n))
-    if found is not None:
-        layouts["Scotch"] = found
+    scotch_s = 0.0
+    if not scotch.missing():
+        sets = [compact(case.distance_ns, n), layouts["policy"], layouts["least_layout"]]
+        shot = scotch.best(case.weights, case.distance_ns, sets)
+        layouts["Scotch"], scotch_s = shot.layout, shot.seconds
     costs = {name: case.cost(layout) for name, layout in layouts.items()}
     draws = [case.cost(random.Random(seed).sample(range(count), n)) for seed in range(20)]
     costs["random"] = statistics.mean(draws)
@@ -302,23 +263,58 @@ def measure(kb: KnowledgeBase, case: Case, iterations: int) -> dict[str, float]:
     }
 
 
+def in_swipl() -> None:
+    """64 dispatchers on 256 cores: the decision through the controller, and its goal alone in a `swipl`."""
+    kb = knowledge()
+    load(kb, "epyc-chiplet")
+    matrix = distances(kb)
+    weights = grid((8, 8))
+    ours = statistics.median(by_policy(kb, Case("", "", weights, matrix))[1] for _ in range(9))
+    told = f"placing 64 dispatchers (8 x 8 stencil) on {len(matrix)} cores: {ours * 1e3:.1f} ms"
+    program = shutil.which("swipl")
+    if program is None:
+        print(f"{told}; swipl is not installed")
+        return
+    latencies = ",".join(
+        f"core_latency({a},{b},{matrix[a, b]},ns)" for a, b in np.ndindex(matrix.shape) if a != b
+    )
+    threads = ",".join(f"cpu_thread({core},0,{core},0)" for core in range(len(matrix)))
+    goal = (
+        "run :- store:load_facts(cpuid, [{}]), store:load_facts(measured, [{}]), traffic(Traffic), "
+        "numlist(0, 63, Dispatchers), findall(Core, core(Core), Cores), findall(Ms, ( between(0, 9, _), "
+        "get_time(T0), communication:quick_layout(Traffic, Dispatchers, Cores, _, _), get_time(T1), "
+        "Ms is (T1 - T0) * 1000 ), [_|All]), msort(All, Sorted), nth1(5, Sorted, Median), print(Median)."
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "decide.pl"
+        script.write_text(
+            f":- use_module('{CHECKOUT / 'rules' / 'skb'}').\n"
+            f":- use_module(library(lists)).\ntraffic({terms(weights)}).\n"
+            + goal.replace("{}", threads, 1).replace("{}", latencies, 1) + "\n"
+        )
+        done = subprocess.run([program, "-g", "run", "-t", "halt", str(script)], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    print(f"{told}; its goal alone inside swipl {float(done.stdout):.1f} ms")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer sizes, and a tenth of the tabu search")
     parser.add_argument("machines", nargs="*", metavar="MACHINE|LATENCIES.csv")
     given = parser.parse_args()
-    names = given.machines or [*SHIPPED, *(str(SHARED / name) for name in MEASURED if (SHARED / name).is_file())]
+    names = given.machines or machines()
     iterations = TABU_ITERATIONS // 10 if given.quick else TABU_ITERATIONS
-    kb = KnowledgeBase(Engine.start())
+    kb = knowledge()
     if not given.machines and len(names) == len(SHIPPED):
         print(f"measured latencies: skipped, there are none in {SHARED}")
-    reason = scotch(Case("", "", np.ones((2, 2)) - np.eye(2), np.ones((2, 2))), [0, 1])[2]
-    if reason:
-        print(f"Scotch: skipped, {reason}")
+    if scotch.missing():
+        print(f"Scotch: skipped, {scotch.missing()}")
     head = f"{'machine':26} {'traffic':14} {'n':>3} " + "".join(f"{name:>13}" for name in METHODS)
     print("cost relative to the best known; bound is the lower bound of least_layout, exact where it is proved")
     print(head + f"{'bound':>8}{'policy ms':>11}{'layout ms':>11}{'Scotch ms':>11}")
     worst: dict[str, float] = {}
+    rows: list[dict[str, float]] = []
     for name in names:
         load(kb, name)
         matrix = distances(kb)
@@ -332,8 +328,25 @@ def main() -> None:
                 exact = "exact" if row["exact"] else f"{row['bound']:.3f}"
                 print(f"{label:26} {kind:14} {n:3} {shown}{exact:>8}{row['policy_s'] * 1e3:11.1f}"
                       f"{row['least_layout_s'] * 1e3:11.0f}{row['scotch_s'] * 1e3:11.1f}", flush=True)
+                rows.append(row)
                 for m in METHODS:
                     worst[m] = max(worst.get(m, 0.0), row.get(m, 0.0))
+    pairs = [row for row in rows if "Scotch" in row]
+    if pairs:
+        ratios = [row["policy"] / row["Scotch"] for row in pairs]
+        print(f"policy / Scotch: median {statistics.median(ratios):.4f}, worst {max(ratios):.4f}, "
+              f"dearer by over 2 % in {sum(ratio > 1.02 for ratio in ratios)} of {len(ratios)}")
+    print(f"over 2 % above the best known, of {len(rows)}: "
+          + ", ".join(f"{m} {sum(row.get(m, 0) > 1.02 for row in rows)}" for m in METHODS))
+    for m in METHODS:
+        found = [row[m] for row in rows if m in row]
+        if found:
+            print(f"{m:14} median {statistics.median(found):.4f} worst {max(found):.4f}")
+    print(f"policy ms: median {statistics.median(row['policy_s'] for row in rows) * 1e3:.1f}, "
+          f"worst {max(row['policy_s'] for row in rows) * 1e3:.1f}; least_layout ms: median "
+          f"{statistics.median(row['least_layout_s'] for row in rows) * 1e3:.0f}; Scotch ms: median "
+          f"{statistics.median(row['scotch_s'] for row in rows) * 1e3:.1f}")
+    in_swipl()
     print(f"{'worst':45}" + "".join(f"{worst[m]:13.4f}" for m in METHODS))
 
 
