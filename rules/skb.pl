@@ -34,6 +34,9 @@ loaded into modules of their own, which import from this one.
 :- reexport(admission, [utilisation/2]).
 :- reexport(load, [load/2, sibling_load/2, package_load/2, peers/2, package_peers/2, spread/3, least_loaded/2,
                        least_loaded_near/2]).
+:- reexport(combinations, [component/2, next_combinations/2]).
+:- reexport(schedules, [schedule/3]).
+:- reexport(gang_slots, [asks/3, room_at/3, time_slots/2, busy_share/2, io_bound/1, gang_row/3]).
 :- reexport(policy, [policies/1]).
 :- reexport(placement, [explain/2]).
 :- reexport(records, [record/2, record_attribute/3]).
