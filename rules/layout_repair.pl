@@ -81,7 +81,7 @@ start(Effort, Problem, Place) :-
         pairs_keys(Chain, Slots),
         (   Place =.. [place|Slots]
         ;   Dense == false,
-            ( Effort == small -> Cuts = 4 ; Cuts = 8 ),
+            cuts(Effort, Problem, Cuts),
             bisected(Problem, Chain, Cuts, Place)
         ;   Dense == false,
             Effort == large,
@@ -96,13 +96,29 @@ start(Effort, Problem, Place) :-
     ;   Dense == false, by_dispatcher(Problem, First, Place)
     ).
 
+%   cuts(+Effort, +Problem, -Cuts): so many are tried each time; the more edges there are, the longer one takes.
+
+cuts(Effort, Problem, Cuts) :-
+    (   Effort == large
+    ->  Cuts = 8
+    ;   ends(Problem, Ends),
+        arg(7, Problem, N),
+        Ends > 5 * N
+    ->  Cuts = 2
+    ;   Cuts = 4
+    ).
+
 %   Where nearly everybody talks with nearly everybody, what matters is which slots are taken; constructions that look at
 %   every edge again and again take long and say little.
 
-dense(problem(_, _, _, Neighbours, _, _, N, _, _)) :-
-    Neighbours =.. [_|Lists],
-    foldl(add_length, Lists, 0, Ends),
+dense(Problem) :-
+    ends(Problem, Ends),
+    arg(7, Problem, N),
     Ends > 24 * N.
+
+ends(problem(_, _, _, Neighbours, _, _, _, _, _), Ends) :-
+    Neighbours =.. [_|Lists],
+    foldl(add_length, Lists, 0, Ends).
 
 add_length(List, Sum0, Sum) :-
     length(List, Length),
