@@ -59,15 +59,22 @@ least_found(Problem, Effort, Steps, Best) :-
 %   of few dispatchers all has soon been tried.
 
 exchanged_and_shaken(Problem, Starts, Steps, Best) :-
-    Problem = problem(_, _, _, _, _, _, N, _, _),
-    first(2, Starts, Chosen),
+    Problem = problem(_, _, _, _, _, _, N, Slots, _),
+    ( few(N) -> Tried is 2 + 96 // N ; Tried = 2 ),
+    first(Tried, Starts, Chosen),
     Most is 40000 + Steps,
     findall(Layout-Left, ( member(Start, Chosen), exchanged(Problem, Start, Most, Left, Layout) ), Found),
     pairs_keys_values(Found, Layouts, Lefts),
     keysort(Layouts, [Best0|_]),
     sum_list(Lefts, Left0),
-    Left is min(Left0, 300 * N * N),
-    shaken(Problem, Best0, Left, Best).
+    Left is min(Left0, 200 * N * N),
+    shaken(Problem, Best0, Left, Best1),
+    (   few(N), Slots > N
+    ->  Quarter is Steps // 4,              % who is on a slot can exchange only; others take them by moves
+        findall(Layout, ( member(Heat, [2, 32]), repaired(Problem, Best1, Heat, Quarter, 1, Layout) ), More),
+        keysort([Best1|More], [Best|_])
+    ;   Best = Best1
+    ).
 
 %   start(+Effort, +Problem, -Place) is nondet.
 
@@ -76,12 +83,15 @@ start(_, Problem, Place) :-
 start(Effort, Problem, Place) :-
     compact(Problem, [First|Seeds]),
     ( dense(Problem) -> Dense = true ; Dense = false ),
-    (   ( Seed = First ; Effort == large, first(2, Seeds, Others), member(Seed, Others) ),
+    (   (   Seed = First
+        ;   seeds_elsewhere(Effort, Problem, First, Seeds, Others),
+            member(Seed, Others)
+        ),
         chain(Problem, Seed, min, Chain),
         pairs_keys(Chain, Slots),
         (   Place =.. [place|Slots]
         ;   Dense == false,
-            ( Effort == small -> Cuts = 4 ; Cuts = 8 ),
+            cuts(Effort, Problem, Cuts),
             bisected(Problem, Chain, Cuts, Place)
         ;   Dense == false,
             Effort == large,
@@ -96,13 +106,60 @@ start(Effort, Problem, Place) :-
     ;   Dense == false, by_dispatcher(Problem, First, Place)
     ).
 
+%   seeds_elsewhere(+Effort, +Problem, +First, +Seeds, -Others): what Effort allows to try beside First: those next to it, and those
+%   of which so many slots as are needed lie elsewhere. Of few dispatchers it may be another cache or package that suits.
+
+seeds_elsewhere(Effort, Problem, First, Seeds, Others) :-
+    arg(7, Problem, N),
+    (   Effort == large
+    ->  first(2, Seeds, Next),
+        apart(2, First, Seeds, Problem, Apart),
+        append(Next, Apart, Others0),
+        sort(Others0, Others)
+    ;   few(N)
+    ->  Most is min(15, 96 // N - 1),
+        apart(Most, First, Seeds, Problem, Others)
+    ;   Others = []
+    ).
+
+few(N) :-
+    N =< 16.
+
+apart(Most, Seed, Seeds, Problem, Apart) :-
+    (   Most > 0,
+        chain(Problem, Seed, min, Chain),
+        pairs_keys(Chain, Slots),
+        subtract(Seeds, Slots, Left),
+        Left = [Next|_]
+    ->  Apart = [Next|Rest],
+        Fewer is Most - 1,
+        apart(Fewer, Next, Left, Problem, Rest)
+    ;   Apart = []
+    ).
+
+%   cuts(+Effort, +Problem, -Cuts): so many are tried each time; the more edges there are, the longer one takes.
+
+cuts(Effort, Problem, Cuts) :-
+    (   Effort == large
+    ->  Cuts = 8
+    ;   ends(Problem, Ends),
+        arg(7, Problem, N),
+        Ends > 5 * N
+    ->  Cuts = 2
+    ;   Cuts = 4
+    ).
+
 %   Where nearly everybody talks with nearly everybody, what matters is which slots are taken; constructions that look at
 %   every edge again and again take long and say little.
 
-dense(problem(_, _, _, Neighbours, _, _, N, _, _)) :-
-    Neighbours =.. [_|Lists],
-    foldl(add_length, Lists, 0, Ends),
+dense(Problem) :-
+    ends(Problem, Ends),
+    arg(7, Problem, N),
     Ends > 24 * N.
+
+ends(problem(_, _, _, Neighbours, _, _, _, _, _), Ends) :-
+    Neighbours =.. [_|Lists],
+    foldl(add_length, Lists, 0, Ends).
 
 add_length(List, Sum0, Sum) :-
     length(List, Length),
