@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from kernel.capabilities.booting import boot_capabilities
 from kernel.capabilities.cspace import CSpaceEntry
@@ -28,14 +29,15 @@ from kernel.messaging.notification import Notifications
 from kernel.messaging.status import ChannelStatus, ServiceStatus, channel_status, service_status
 from kernel.monitor import KillDomain, Monitor, SpawnDomain
 from kernel.multicast import tree_of
-from kernel.phase_change import ChangePhase, Outcome, Route
+from kernel.phase_change import ChangePhase, Outcome, Replan, Route
 from kernel.planner import Planner
 from kernel.program import Program
 from kernel.programs import PROGRAMS
 from kernel.rbed import BestEffort, Rbed
 from kernel.replication.names import ReplicatedNames
 from kernel.replication.replicas import Replication
-from kernel.services.knowledge import SKB, Client, Decided, KnowledgeService
+from kernel.resources import Granted, JoinGroup, LeaveGroup, PresentManifest
+from kernel.services.knowledge import SKB, Client, Decided, KnowledgeService, Managed, Managing
 from kernel.spanning import Spanning, SpanRequest, SpawnSpanned
 from kernel.spawn_daemon import SPAWN_DAEMON, SpawnDaemon
 from kernel.status import CoreStatus as CoreStatus
@@ -46,7 +48,7 @@ from kernel.timeline import Priority, Timeline
 from kernel.trace import ScheduleLog, Slice
 from kernel.waiting import waiting
 from skb.knowledge import KnowledgeBase
-from skb.placement import Assignment, Combination, Placement, PlacementController, PlacementError
+from skb.placement import Assignment, Combination, Move, Placement, PlacementController, PlacementError
 from skb.placement import BestEffort as PlacedBestEffort
 from skb.records import Records
 
@@ -104,6 +106,7 @@ class Multikernel:
         self.knowledge = KnowledgeService(
             kb, self.records, self.hardware, self.timeline, self.monitors[self.first_core]
         )
+        self.knowledge.manage = self._manage
         self._system(MONITOR, "monitor", {core: monitor.main for core, monitor in self.monitors.items()})
         daemons = {core: SpawnDaemon(self.hardware, monitor) for core, monitor in self.monitors.items()}
         self._system(SPAWN_DAEMON, "spawnd", {core: daemon.main for core, daemon in daemons.items()})
@@ -407,10 +410,35 @@ class Multikernel:
 
     def _replan(self, placement: Placement) -> None:
         """Running domains whose allocation shrank for this one get their new parameters."""
-        for number, index, core, phases in placement.changed:
-            domain = self._domains[number]
-            domain.placed(Assignment(index, core, phases))
-            self.planners[core].replan(domain, index, phases)
+        if placement.changed:
+            self._decided(self._changed([Move(*change) for change in placement.changed]), 0)
+
+    def _changed(self, changes: Sequence[Move]) -> Replan:
+        """Dispatchers have other parameters on the cores where they are: what their planners are to be told."""
+        for change in changes:
+            self._domains[change.domain].placed(Assignment(change.dispatcher, change.core, change.phases))
+        return Replan(tuple((self._domains[each.domain], each) for each in changes))
+
+    def _manage(self, request: Managing) -> Managed:
+        """A program presents a manifest, or a dispatcher joins or leaves a group of it."""
+        number: int | None = None
+        try:
+            match request:
+                case PresentManifest(domain=owner, core=core, text=text):
+                    number, changes, inferences = self.controller.present(owner, core, text)
+                    domain = self._domains[owner]
+                    domain.placement = replace(domain.placement, manifest=number)
+                case JoinGroup(domain=owner, dispatcher=dispatcher, manifest=number, group=group):
+                    if number != self._domains[owner].placement.manifest:
+                        raise PlacementError(f"{self._domains[owner].name} has no manifest {number}")
+                    changes, inferences = self.controller.join(owner, dispatcher, group)
+                case LeaveGroup(domain=owner, dispatcher=dispatcher):
+                    changes, inferences = self.controller.leave(owner, dispatcher)
+                case _:
+                    raise KernelError(f"the placement controller knows no {type(request).__name__}")
+        except PlacementError as error:
+            return Managed(Granted(0, str(error)), None, 0)
+        return Managed(Granted(number or 0), self._changed(changes), inferences + self._find_routes())
 
     def _find_routes(self) -> int:
         """Domains were placed: find how phase changes go from now on; the inferences that took."""

@@ -8,7 +8,7 @@ it. What the dispatcher gets back is one answer.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from kernel.messaging.lmp import LmpLink
 from kernel.multicast import Tree
 from kernel.program import Environment, Receive, Send
 from kernel.threads import Operation
-from skb.placement import Combination
+from skb.placement import Combination, Move, Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,38 @@ class PhaseAnswer:
     timestamp: int
     refusals: tuple[str, ...]
     late: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replan:
+    """To the monitor of the SKB's core: dispatchers of running domains have other parameters; tell their planners."""
+
+    changes: tuple[tuple[Domain, Move], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplanDispatcher:
+    """To a planner: a dispatcher on its core has other parameters by phase from now on."""
+
+    domain: Domain
+    change: Move
+
+
+@dataclass(frozen=True, slots=True)
+class Distribute:
+    """To the monitor of the SKB's core: the schedule of a combination of phases is derived; tell the planners."""
+
+    combination: Combination
+    parameters: Mapping[int, Mapping[tuple[int, int], Parameters]]
+    """By core, and by domain and dispatcher."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleDerived:
+    """To a planner: the parameters of its dispatchers, by domain and number, in one combination of phases."""
+
+    combination: Combination
+    parameters: Mapping[tuple[int, int], Parameters]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ their clocks (§3.5.4), so that nobody ever sees half a change.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -22,12 +22,24 @@ from kernel.domain import Domain
 from kernel.messaging.lmp import LmpLink
 from kernel.monitor import Handling, Monitor
 from kernel.multicast import Tree
-from kernel.phase_change import ChangePhase, EnterPhase, Outcome, PhaseAnswer, PhaseChanged, RequestPhase, Route
+from kernel.phase_change import (
+    ChangePhase,
+    Distribute,
+    EnterPhase,
+    Outcome,
+    PhaseAnswer,
+    PhaseChanged,
+    Replan,
+    ReplanDispatcher,
+    RequestPhase,
+    Route,
+    ScheduleDerived,
+)
 from kernel.program import Invoke, Send
 from kernel.rbed import BestEffort, Hard, Overcommitted, Soft, TaskParameters
 from kernel.timeline import Priority
 from skb import placement
-from skb.placement import Combination, Parameters
+from skb.placement import Combination, Move, Parameters
 
 _UNPLANNED = placement.BestEffort(1)
 """What a dispatcher has until the schedule is there (§3.6.2)."""
@@ -47,14 +59,6 @@ class Planned:
     since: int = 0
     before: tuple[Parameters, int | None] | None = None
     told: int = -1
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleDerived:
-    """To a planner: the parameters of its dispatchers, by domain and number, in one combination of phases."""
-
-    combination: Combination
-    parameters: dict[tuple[int, int], Parameters]
 
 
 @dataclass(slots=True)
@@ -86,7 +90,7 @@ class Planner:
         monitor.planner = self
         self._driver: CpuDriver = monitor.driver
         self._planned: dict[int, list[Planned]] = {}
-        self._schedules: dict[Combination, dict[tuple[int, int], Parameters]] = {}
+        self._schedules: dict[Combination, Mapping[tuple[int, int], Parameters]] = {}
         self._in_force: dict[int, EnterPhase] = {}  # the newest message on each domain
         self._left: dict[int, list[tuple[int, int]]] = {}  # by domain: when a dispatcher left, and to which core
         self._gathering: dict[tuple[int, int], _Gathering] = {}  # by domain and time-stamp
@@ -99,6 +103,9 @@ class Planner:
         monitor.handlers[EnterPhase] = self._enter
         monitor.handlers[PhaseAnswer] = self._answer
         monitor.handlers[ScheduleDerived] = self._derived
+        monitor.handlers[Distribute] = self._distribute
+        monitor.handlers[Replan] = self._replan
+        monitor.handlers[ReplanDispatcher] = self._replan_dispatcher
 
     # -- coming and going --------------------------------------------------------------------------
 
@@ -146,16 +153,6 @@ class Planner:
             kept.pop(domain, None)
         for combination in [each for each in self._schedules if any(one == domain for one, _ in each)]:
             del self._schedules[combination]
-
-    def replan(self, domain: Domain, index: int, phases: tuple[Parameters, ...]) -> None:
-        """The placement controller has changed the parameters of a dispatcher on this core."""
-        for planned in self._planned.get(domain.id, ()):
-            if planned.dispatcher.index == index:
-                planned.phases = phases
-                now = self._local()
-                self._submit(planned, phases[domain.phase], EnterPhase(
-                    domain, domain.phase, now, now, (), Tree(self._monitor.core), self._monitor.core
-                ))  # fmt: skip
 
     def started(self, domain: Domain) -> Handling:
         """At the coordinator: all dispatchers are up. What real time their phase has begins everywhere together."""
@@ -335,6 +332,27 @@ class Planner:
         gathering = self._gathering.get((message.domain.id, message.timestamp))
         if gathering is not None:
             yield from self._gathered(gathering, message.refusals, message.late)
+
+    # -- what the placement controller has decided since -------------------------------------------
+
+    def _replan(self, message: Replan) -> Handling:
+        for domain, change in message.changes:
+            yield from self._monitor.urge(change.core, ReplanDispatcher(domain, change))
+
+    def _replan_dispatcher(self, message: ReplanDispatcher) -> Handling:
+        yield Invoke(lambda _: self._change_parameters(message.domain, message.change))
+
+    def _change_parameters(self, domain: Domain, change: Move) -> None:
+        now, core = self._local(), self._monitor.core
+        newest = self._in_force.get(domain.id) or EnterPhase(domain, domain.phase, now, now, (), Tree(core), core)
+        for planned in self._planned.get(domain.id, ()):
+            if planned.dispatcher.index == change.dispatcher:
+                planned.phases = change.phases
+                self._submit(planned, self._wanted(planned, newest), newest)
+
+    def _distribute(self, message: Distribute) -> Handling:
+        for core, parameters in message.parameters.items():
+            yield from self._monitor.urge(core, ScheduleDerived(message.combination, parameters))
 
     def _derived(self, message: ScheduleDerived) -> Handling:
         """The schedule of a combination; if it is the one that is waited for, it comes into force."""

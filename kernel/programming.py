@@ -25,6 +25,7 @@ from kernel.program import (
     WaitBarrier,
     program,
 )
+from kernel.resources import rsrc_join, rsrc_leave, rsrc_manifest, rsrc_phase
 from kernel.services.knowledge import Client
 from kernel.spanning import Spanned, span
 from kernel.synchronisation import (
@@ -45,5 +46,6 @@ __all__ = [
     "Environment", "Fork", "Fragment", "Install", "Join", "KernelError", "Lock", "Loop", "MapPage", "MessageError",
     "Migrate", "Opened", "Operation", "Post", "Raise", "Receive", "Send", "Service", "Signal", "Sleep", "Spanned",
     "Spend", "Terms", "Thread", "Touch", "Unlock", "WaitBarrier", "WaitCondition", "WaitSemaphore", "Yield",
-    "YieldThread", "YieldTo", "bind", "change_phase", "close", "export", "program", "self_paging", "span",
+    "YieldThread", "YieldTo", "bind", "change_phase", "close", "export", "program", "rsrc_join",
+    "rsrc_leave", "rsrc_manifest", "rsrc_phase", "self_paging", "span",
 ]  # fmt: skip

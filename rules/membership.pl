@@ -1,22 +1,67 @@
 :- encoding(utf8).
 :- module(membership,
-          [ join/4,                     % +Domain, +Dispatcher, +Group, -Answer
+          [ present/4,                  % +Domain, +Core, +Text, -Answer
+            join/4,                     % +Domain, +Dispatcher, +Group, -Answer
             leave/3                     % +Domain, +Dispatcher, -Answer
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
 :- use_module(store).
+:- use_module(manifest).
+:- use_module(schedules).
 :- use_module(policy).
 :- use_module(requests).
 :- use_module(granting).
 :- use_module(refusal).
 
-/** <module> Dispatchers join groups and leave them
+/** <module> Dispatchers join groups and leave them, of a manifest that a running domain may present
 
 A dispatcher that was made while its domain ran is in no group, and best effort, until it joins one (rsrc_join(), dissertation
 §3.6.1; membership may vary with the work, §3.5.1). A gang that grows keeps its offset if the core of the new
 member has room for it there; else that gang looks for another, and others move only if it finds none. Who leaves moves nobody.
 */
+
+%!  present(+Domain, +Core, +Text, -Answer) is det.
+%
+%   Domain, which runs without a manifest, presents Text as its own on Core (rsrc_manifest(), §3.6.1). Its dispatchers are in no
+%   group yet, and best effort in every phase. Answer is answer(Inferences, presented(Manifest, Changes)).
+%
+%   @error manifest_error(Line, Column, Text), placement_error(Text)
+
+present(Domain, Core, Text, answer(Inferences, presented(Manifest, Changes))) :-
+    counted(atomically(presented(Domain, Core, Text, Manifest, Changes)), Inferences).
+
+presented(Domain, Core, Text, Manifest, Changes) :-
+    (   facts:domain_manifest(Domain, Known)
+    ->  refuse("domain ~w has manifest ~w already", [Domain, Known])
+    ;   \+ facts:allocation(Domain, _, _)
+    ->  refuse("domain ~w is placed nowhere", [Domain])
+    ;   true
+    ),
+    submit(Core, Text, Manifest, Groups),
+    phase_count(Groups, Count),
+    Last is Count - 1,
+    findall(Dispatcher, facts:allocation(Domain, Dispatcher, _), Dispatchers),
+    withdraw(placement, granted(Domain, _, _, _, _)),
+    withdraw(placement, dispatcher_group(Domain, _, _)),
+    findall(granted(Domain, Dispatcher, Phase, best_effort(1), best_effort(1)),
+            ( member(Dispatcher, Dispatchers), between(0, Last, Phase) ),
+            Granted),
+    load_facts(placement, [domain_manifest(Domain, Manifest)|Granted]),
+    findall(Change, ( member(Dispatcher, Dispatchers), as_it_is(Domain, Dispatcher, Change) ), Changes).
+
+as_it_is(Domain, Dispatcher, changed(Domain, Dispatcher, Core, Phases)) :-
+    facts:allocation(Domain, Dispatcher, Core),
+    phases_with_offsets(Domain, Dispatcher, Phases).
+
+%   with_own(+Domain, +Dispatcher, +Changes0, -Changes): the dispatcher itself is among those that have something else now.
+
+with_own(Domain, Dispatcher, Changes0, Changes) :-
+    (   memberchk(changed(Domain, Dispatcher, _, _), Changes0)
+    ->  Changes = Changes0
+    ;   as_it_is(Domain, Dispatcher, Own),
+        Changes = [Own|Changes0]
+    ).
 
 %!  join(+Domain, +Dispatcher, +Group, -Answer) is det.
 %
@@ -38,7 +83,9 @@ joined(Domain, Dispatcher, Group, Changes) :-
         facts:allocation(Domain, Other, Core)
     ->  refuse("dispatchers ~w and ~w of the gang ~w are both on core ~w; members of a gang need distinct cores",
                [Other, Dispatcher, Group, Core])
-    ;   running_changes(regrouped(Domain, Dispatcher, Core, [dispatcher_group(Domain, Dispatcher, Group)], Phases), Changes)
+    ;   running_changes(regrouped(Domain, Dispatcher, Core, [dispatcher_group(Domain, Dispatcher, Group)], Phases),
+                        Changes0),
+        with_own(Domain, Dispatcher, Changes0, Changes)
     ).
 
 %!  leave(+Domain, +Dispatcher, -Answer) is det.
@@ -54,7 +101,8 @@ left(Domain, Dispatcher, Changes) :-
     must_be_placed(Domain, Dispatcher, Core),
     (   facts:dispatcher_group(Domain, Dispatcher, _)
     ->  findall(best_effort(1), facts:granted(Domain, Dispatcher, _, _, _), Phases),
-        running_changes(regrouped(Domain, Dispatcher, Core, [], Phases), Changes)
+        running_changes(regrouped(Domain, Dispatcher, Core, [], Phases), Changes0),
+        with_own(Domain, Dispatcher, Changes0, Changes)
     ;   refuse("dispatcher ~w of domain ~w is in no group", [Dispatcher, Domain])
     ).
 

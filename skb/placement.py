@@ -267,6 +267,18 @@ class PlacementController:
         inferences, assignment = found["Answer"].args
         return Assignment(assignment.args[0], assignment.args[1], _phases(assignment.args[2])), inferences
 
+    def present(self, domain: int, core: int, text: str) -> tuple[int, tuple[Move, ...], int]:
+        """A running domain presents its manifest on `core`: its number, what all dispatchers have now, inferences.
+
+        They are in no group yet. PlacementError, and nothing has changed, where the text is no manifest, or there is
+        one.
+        """
+        bind: dict[str, Term] = {"Domain": domain, "Core": core, "Text": Text(text)}
+        found = self._decide("membership:present(Domain, Core, Text, Answer)", bind)
+        inferences, presented = found["Answer"].args
+        manifest, changes = presented.args
+        return manifest, _moves(changes), inferences
+
     def join(self, domain: int, dispatcher: int, group: str) -> tuple[tuple[Move, ...], int]:
         """A dispatcher joins a group of its domain's manifest.
 
@@ -283,8 +295,7 @@ class PlacementController:
         bind: dict[str, Term] = {"Domain": domain, "Dispatcher": dispatcher}
         found = self._decide(f"membership:{goal}", bind | ({"Group": group} if group else {}))
         inferences, changes = found["Answer"].args
-        moves = (change.args for change in changes)
-        return tuple(Move(one, index, core, _phases(phases)) for one, index, core, phases in moves), inferences
+        return _moves(changes), inferences
 
     def vacate(self, core: int) -> tuple[tuple[Move, ...], int]:
         """Take a core off line: nothing is placed there any more, and these dispatchers are placed elsewhere now.
@@ -295,9 +306,7 @@ class PlacementController:
         found = self._decide("vacating:vacate(Core, Answer), choosing:last_warning(Warning)", {"Core": core})
         self.warning = str(found["Warning"])
         inferences, answer = found["Answer"].args
-        moves = (move.args for move in answer)
-        moved = tuple(Move(domain, index, to, _phases(phases)) for domain, index, to, phases in moves)
-        return moved, inferences
+        return _moves(answer), inferences
 
     def restore(self, core: int) -> None:
         """The core is on line again."""
@@ -366,7 +375,7 @@ class PlacementController:
         notes = self._kb.engine.check(path, "policy")
         if any(note.severity == "error" for note in notes):
             raise RulesRejected(path, notes)
-        found = self._decide("policy:load_policy(File, Name, _)", {"File": str(path.absolute())})
+        found = self._decide("policy:load_policy(File, Name, _), placement:rehearse", {"File": str(path.absolute())})
         return found["Name"], tuple(map(str, notes))
 
     def file(self, policy: str) -> Path:
@@ -398,6 +407,11 @@ class PlacementController:
 
 def _phases(terms: Sequence[Compound]) -> tuple[Parameters, ...]:
     return tuple(_parameters(term) for term in terms)
+
+
+def _moves(terms: Sequence[Compound]) -> tuple[Move, ...]:
+    each: list[tuple[Any, ...]] = [term.args for term in terms]
+    return tuple(Move(domain, index, core, _phases(phases)) for domain, index, core, phases in each)
 
 
 def _parameters(term: Compound) -> Parameters:

@@ -9,7 +9,7 @@ A program asks through a `Client`, whose methods are parts of programs (`yield f
 
 from __future__ import annotations
 
-from collections.abc import Container, Generator, Mapping
+from collections.abc import Callable, Container, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,6 +41,22 @@ class Decided:
     """A placement was decided; working it out takes `inferences`, then the monitor is told to carry it out."""
 
     message: object
+    inferences: int
+
+
+@dataclass(frozen=True, slots=True)
+class Managing:
+    """A request to the placement controller (`kernel.resources`)."""
+
+    reply: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Managed:
+    """What came of it: the answer, what the monitor is to do before that is sent, and what it took."""
+
+    answer: object
+    then: object | None
     inferences: int
 
 
@@ -137,6 +153,8 @@ class KnowledgeService:
         self.records = records
         self.records.listen(SKB, self._notice)
         self._waiting: dict[int, Lookup] = {}  # by ticket
+        self.manage: Callable[[Managing], Managed]
+        """Decides on a request to the placement controller."""
         self.replicas: NameReplicas | None = None
         """Where names are looked up on the core where they are asked for; the records stay the master."""
 
@@ -151,6 +169,13 @@ class KnowledgeService:
         if isinstance(message, Decided):
             yield Spend(message.inferences * inference_ps)
             yield Send(to_monitor, message.message)
+            return
+        if isinstance(message, Managing):
+            managed = self.manage(message)
+            yield Spend(managed.inferences * inference_ps)
+            if managed.then is not None:
+                yield Send(to_monitor, managed.then)
+            yield Send(message.reply, managed.answer)
             return
         before = self._kb.engine.inferences
         reply, answer = self._answer(message)
@@ -266,6 +291,10 @@ class Client:
                 pass  # a replica may be behind: the master knows
         found = _accepted((yield from self._call(Lookup(_checked(name), waits, self._domain, self._back))))
         return found.iref
+
+    def call(self, request: Callable[[Link], object]) -> Generator[Operation, Any, Any]:
+        """The answer to what `request` makes of the link on which it is to come."""
+        return (yield from self._call(request(self._back)))
 
     def _call(self, request: object) -> Generator[Operation, Any, Any]:
         yield Send(self._to, request)

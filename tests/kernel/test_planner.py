@@ -14,7 +14,16 @@ from kernel.errors import KernelError
 from kernel.messaging.endpoint import Endpoint
 from kernel.multikernel import Multikernel
 from kernel.program import Environment, Program
-from kernel.programming import Compute, Receive, change_phase
+from kernel.programming import (
+    Compute,
+    Receive,
+    WaitBarrier,
+    change_phase,
+    rsrc_join,
+    rsrc_leave,
+    rsrc_manifest,
+    rsrc_phase,
+)
 from kernel.rbed import BestEffort, Hard
 from kernel.threads import Code
 from skb.knowledge import KnowledgeBase
@@ -219,3 +228,71 @@ def test_the_same_changes_give_the_same_schedule(load: Load) -> None:
         return kernel.log.digest()
 
     assert digest() == digest()
+
+
+# -- the programs' own calls -----------------------------------------------------------------------
+
+
+def test_a_program_presents_a_manifest_and_its_dispatchers_join_and_leave(kernel: Multikernel) -> None:
+    """rsrc_manifest(), rsrc_join() and rsrc_phase() as a program's (§3.6.1): a gang grows, runs, and shrinks."""
+    steps: list[str] = []
+
+    def main(environment: Environment) -> Code:
+        barrier = environment.barrier("b")
+        if environment.rank == 0:
+            environment.memory["manifest"] = yield from rsrc_manifest(environment, "B 1\nG 20 80 20\n")
+            steps.append("presented")
+        yield WaitBarrier(barrier)
+        number = environment.memory["manifest"]
+        assert isinstance(number, int)
+        if environment.rank < 3:
+            yield from rsrc_join(environment, number)
+        yield WaitBarrier(barrier)
+        if environment.rank == 1:  # any dispatcher may change it
+            yield from rsrc_phase(environment, 1)
+            steps.append("changed")
+        yield WaitBarrier(barrier)
+        yield Compute(800_000_000)
+        yield WaitBarrier(barrier)
+        if environment.rank == 2:
+            yield from rsrc_leave(environment)
+            steps.append("left")
+        yield Compute(10_000_000_000)
+
+    domain = kernel.spawn(Program("grows", "", "", main), 4, cores=(0, 1, 2, 3))
+    kernel.run_until(lambda: steps == ["presented", "changed"], PS_PER_S)
+    kernel.run(200 * PS_PER_MS)
+    assert domain.phase == 1
+    assert [type(each) for each in in_force(domain)] == [Hard, Hard, Hard, BestEffort]
+    assert domain.placement.manifest == 0
+    assert kernel.run_until(lambda: steps[-1] == "left", 5 * PS_PER_S)
+    kernel.run(200 * PS_PER_MS)
+    assert [type(each) for each in in_force(domain)] == [Hard, Hard, BestEffort, BestEffort]
+    assert kernel.status(domain).deadline_misses == 0
+
+
+@pytest.mark.parametrize(
+    ("manifest", "group", "said"),
+    [
+        ("Q 1", "main", "1:1: expected B, H, G, S or group, found 'Q'"),
+        ("B 1", "other", "the manifest of domain 1 has no group other; there is main"),
+        ("H 99 100", "main", "core 0 is over-committed: the domain asks for 99.0 % in phase 0"),
+    ],
+)
+def test_a_call_that_is_refused_says_why_and_changes_nothing(
+    kernel: Multikernel, manifest: str, group: str, said: str
+) -> None:
+    met: list[str] = []
+
+    def main(environment: Environment) -> Code:
+        try:
+            yield from rsrc_join(environment, (yield from rsrc_manifest(environment, manifest)), group)
+        except KernelError as error:
+            met.append(str(error))
+        yield Compute(1_000_000_000)
+
+    kernel.controller.use("near")  # refuses where others have to shrink
+    domain = kernel.spawn(Program("asks", "", "", main))
+    kernel.run(10 * PS_PER_MS)
+    assert len(met) == 1 and said in met[0]
+    assert in_force(domain) == [BestEffort(1)]
