@@ -267,7 +267,8 @@ class PlacementController:
         bind: dict[str, Term] = {"Domain": domain, "Dispatcher": dispatcher}
         found = self._decide(f"membership:{goal}", bind | ({"Group": group} if group else {}))
         inferences, changes = found["Answer"].args
-        return tuple(Move(*change.args[:3], _phases(change.args[3])) for change in changes), inferences
+        moves = (change.args for change in changes)
+        return tuple(Move(number, index, core, _phases(phases)) for number, index, core, phases in moves), inferences
 
     def vacate(self, core: int) -> tuple[tuple[Move, ...], int]:
         """Take a core off line: nothing is placed there any more, and these dispatchers are placed elsewhere now.
