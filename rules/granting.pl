@@ -180,7 +180,8 @@ load_exact :-
     file_directory_name(Here, Folder),
     atom_concat(Folder, '/packing_exact.pl', File),
     load_files(File, [if(not_loaded), silent(true), imports([])]),
-    packing_exact:rehearse_exact.
+    packing_exact:rehearse_exact,
+    placement:rehearse.                 % now that decisions need not end where the search begins
 
 separately([], _, _, [], _).
 separately([Combination|Combinations], Demand, Hints, Schedules, Failure) :-
@@ -252,6 +253,20 @@ packed_at(Domains, Factor, Found, Packing) :-
     ;   packings_factor(Packing, Domains, Factor, Found)
     ).
 
+%   Between what can certainly be had and what cannot be exceeded first fit looks, for offsets that hold in all combinations.
+
+quickly_packed_at(Domains, Factor, Found, Packing) :-
+    hints(Domains, Hints),
+    (   member(Within, [slots(asked(Factor)), asked(Factor)]),
+        problem(Domains, all, Within, Problem),
+        pack_quickly(Problem, Hints)
+    ->  offsets(Problem, Offsets),
+        Packing = static(Offsets, greedy),
+        packings_factor(Packing, Domains, Factor, Found)
+    ;   Found = 0,
+        Packing = none
+    ).
+
 packings_factor(static(Offsets, _), Domains, Factor0, Factor) :-
     problem(Domains, all, asked(1), Problem),
     put(Problem, Offsets),
@@ -288,7 +303,7 @@ narrowed(Domains, Lower-Packing, Upper, Best) :-
     (   Upper - Lower =< Tolerance * Upper
     ->  Best = Lower-Packing
     ;   Middle is (Lower + Upper) / 2,
-        packed_at(Domains, Middle, Found, Other),
+        quickly_packed_at(Domains, Middle, Found, Other),
         (   Found > Lower
         ->  Upper1 is max(Upper, Found),
             ( Found < Middle -> Upper2 = Middle ; Upper2 = Upper1 ),

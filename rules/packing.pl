@@ -3,6 +3,7 @@
           [ problem/4,                  % +Domains, +Combination, +Demand, -Problem
             core_problem/4,             % +Core, +Phases, +Demand, -Problem
             pack_quickly/2,             % !Problem, +Hints
+            can_meet/2,                 % +Unit, +Other
             pack/3,                     % !Problem, +Hints, -How
             put/2,                      % !Problem, +Offsets
             offsets/2,                  % +Problem, -Offsets
@@ -33,6 +34,10 @@ gang's group or a dispatcher's number, Offset a variable until it is chosen; Col
 
 most_repairs(60).
 most_candidates(200).
+
+%   And what it may take; deciding takes time of its own.
+
+repair_inferences(500000).
 
 %!  problem(+Domains, +Combination, +Demand, -Problem) is det.
 %
@@ -196,28 +201,43 @@ pack(Problem, Hints, How) :-
     Problem = problem(Units, _),
     \+ \+ fitting(Problem),             % the loose ones alone
     \+ hopeless(Units),
-    (   hinted(Units, Hints, Rest),
-        fitting(Problem),
-        hardest_first(Rest, Ordered),
-        greedy(Ordered, Units)
-    ->  ( Rest == [] -> How = kept ; How = greedy )
-    ;   Hints \== [],
-        maplist(kept_where_it_fits(Units), Hints),
-        exclude(put_already, Units, Rest),
-        hardest_first(Rest, Ordered),
-        greedy(Ordered, Units)
-    ->  How = greedy
-    ;   (   hardest_first(Units, Ordered)
-        ;   largest_first(Units, Ordered)
-        ),
-        greedy(Ordered, Units)
-    ->  How = greedy
+    (   first_fit(Problem, Hints, How0)
+    ->  How = How0
     ;   hardest_first(Units, Ordered),
         most_repairs(Steps),
-        repair(Ordered, [], Units, Steps, Found)
+        repair_inferences(Most),
+        call_with_inference_limit(repair(Ordered, [], Units, Steps, Found), Most, Outcome),
+        Outcome \== inference_limit_exceeded
     ->  maplist(take_place(Found), Units),
         How = repair
     ).
+
+%!  pack_quickly(!Problem, +Hints) is semidet.
+%
+%   As pack/3, by first fit alone.
+
+pack_quickly(Problem, Hints) :-
+    \+ \+ fitting(Problem),
+    once(first_fit(Problem, Hints, _)).
+
+%   first_fit(!Problem, +Hints, -How): whoever has an offset keeps it; else those do, from the first on, that fit together; else nobody.
+
+first_fit(Problem, Hints, How) :-
+    Problem = problem(Units, _),
+    (   hinted(Units, Hints, Rest),
+        fitting(Problem)
+    ;   Hints \== [],
+        maplist(kept_where_it_fits(Units), Hints),
+        exclude(put_already, Units, Rest)
+    ;   Hints \== [],
+        Rest = Units
+    ),
+    hardest_first(Rest, Ordered),
+    greedy(Ordered, Units),
+    ( Rest == [] -> How = kept ; How = greedy ).
+first_fit(problem(Units, _), _, greedy) :-
+    largest_first(Units, Ordered),
+    greedy(Ordered, Units).
 
 kept_where_it_fits(Units, Id-Known) :-
     (   memberchk(unit(Id, _, P, _, Offset0, Columns), Units),
@@ -230,22 +250,6 @@ kept_where_it_fits(Units, Id-Known) :-
 
 put_already(unit(_, _, _, _, Offset, _)) :-
     nonvar(Offset).
-
-%!  pack_quickly(!Problem, +Hints) is semidet.
-%
-%   As pack/3, by first fit alone.
-
-pack_quickly(Problem, Hints) :-
-    Problem = problem(Units, _),
-    \+ \+ fitting(Problem),
-    (   hinted(Units, Hints, Rest),
-        fitting(Problem),
-        hardest_first(Rest, Ordered),
-        greedy(Ordered, Units)
-    ->  true
-    ;   hardest_first(Units, Ordered),
-        greedy(Ordered, Units)
-    ).
 
 hinted([], _, []).
 hinted([Unit|Units], Hints, Rest) :-
@@ -290,23 +294,60 @@ nth_unit(Units, Index, Unit) :-
 greedy([], _).
 greedy([Unit|Units], All) :-
     Unit = unit(_, _, _, _, Offset, Columns),
-    candidates(Unit, All, Candidates),
+    neighbours(All, Unit, Neighbours),
+    candidates(Unit, Neighbours, All, Candidates),
     (   member(Offset, Candidates),
+        \+ ( member(Other, Neighbours), slots_overlap(Unit, Other) ),
         maplist(column_fits, Columns)
     ->  greedy(Units, All)
     ).
 
-%   candidates(+Unit, +Units, -Offsets): rows that there are, then where the unit would begin or end with another.
+%   neighbours(+Units, +Unit, -Neighbours): those that have a core in common with Unit and may run when it does.
 
-candidates(unit(Id, W, P, D, _, _), Units, Offsets) :-
+neighbours([], _, []).
+neighbours([Other|Units], Unit, Neighbours) :-
+    (   can_meet(Unit, Other)
+    ->  Neighbours = [Other|Rest]
+    ;   Neighbours = Rest
+    ),
+    neighbours(Units, Unit, Rest).
+
+%!  can_meet(+Unit, +Other) is semidet.
+%
+%   They are two, have a core in common, and a combination of phases has both.
+
+can_meet(unit(Id, _, _, _, _, Columns), unit(OtherId, _, _, _, _, OtherColumns)) :-
+    Id \== OtherId,
+    Id = u(Domain, Phase, _),
+    OtherId = u(Other, OtherPhase, _),
+    (   Domain \== Other
+    ->  true
+    ;   Phase == OtherPhase
+    ),
+    member(Column, Columns),
+    member(OtherColumn, OtherColumns),
+    Column == OtherColumn,
+    !.
+
+%   slots_overlap(+Unit, +Other): both have their places and no choice when to run, and want the same time: a quick test.
+
+slots_overlap(unit(_, W, P, W, Offset, _), unit(_, V, Q, V, Known, _)) :-
+    integer(Offset),
+    integer(Known),
+    Common is gcd(P, Q),
+    Distance is (Known - Offset) mod Common,
+    ( Distance < W -> true ; Common - Distance < V ).
+
+%   candidates(+Unit, +Neighbours, +Units, -Offsets): rows that there are, then where the unit would begin or end with a neighbour.
+
+candidates(unit(_, W, P, D, _, _), Neighbours, Units, Offsets) :-
     findall(Row,
             ( member(unit(_, _, _, _, Offset, _), Units), integer(Offset), Row is Offset mod P ),
             Rows0),
     sort(Rows0, Rows),
     findall(Candidate,
-            ( member(unit(Other, V, Q, E, Offset, _), Units),
+            ( member(unit(_, V, Q, E, Offset, _), Neighbours),
               integer(Offset),
-              Other \== Id,
               Common is gcd(P, Q),
               member(Start, [Offset + V, Offset + E, Offset - W, Offset - D]),
               First is Start mod Common,
@@ -360,7 +401,10 @@ findall_units([Id|Ids], Units, [Unit|Rest]) :-
 
 candidate_among(Unit, Places, Units, Offset) :-
     findall(Candidates,
-            ( maplist(take_place(Places), Units), candidates(Unit, Units, Candidates) ),
+            ( maplist(take_place(Places), Units),
+              neighbours(Units, Unit, Neighbours),
+              candidates(Unit, Neighbours, Units, Candidates)
+            ),
             [Candidates]),
     member(Offset, Candidates).
 

@@ -24,7 +24,7 @@ A module of its own because CLP(FD) takes long to load, and few decisions need i
 
 %   What a search may take, and the finest grid on which it is done: then constraints alone may show that there is none.
 
-most_inferences(1000000).
+most_inferences(500000).
 finest_grid(512).
 
 %!  exact(!Problem, -Answer) is det.
@@ -103,18 +103,6 @@ pair_posted(Grid, A-place(_, X), B-place(_, Y)) :-
         Distance #= (Y - X) mod Common
     ;   true
     ).
-
-%   can_meet(+A, +B): they have a core in common, and a combination of phases has both.
-
-can_meet(unit(u(Domain, Phase, _), _, _, _, _, Columns), unit(u(Other, OtherPhase, _), _, _, _, _, OtherColumns)) :-
-    (   Domain \== Other
-    ->  true
-    ;   Phase == OtherPhase
-    ),
-    member(Column, Columns),
-    member(OtherColumn, OtherColumns),
-    Column == OtherColumn,
-    !.
 
 %   distances(+A, +B, +Common, +Grid, -Domain): fails if there are none.
 

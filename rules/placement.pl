@@ -19,6 +19,7 @@
 :- use_module(manifest).
 :- use_module(granting).
 :- use_module(schedules).
+:- use_module(membership).
 :- use_module(policy).
 :- use_module(requests).
 :- use_module(choosing).
@@ -324,6 +325,7 @@ rehearse(Policy) :-
                request(Policy, 2, 2, any, "B 1\nG 1.5 10 5 80 # gang\nH 3 10 8 auto\nS 1 10\n", 0, _),
                change_phase(2, 1),
                span(Policy, 2, any, _),
+               rehearse_slots(Policy),
                release(2)
              )),
     catch(snapshot(( rehearsal_machine,
@@ -332,6 +334,29 @@ rehearse(Policy) :-
                    )),
           error(placement_error(_), _),
           true).
+
+%   Gangs side by side, in several combinations, that shrink, and change.
+
+rehearse_slots(Policy) :-
+    forall(( member(Step,
+                    [ request(Policy, 3, 2, [1, 2], any, "G 3 10 3\nB 1\n", 0, _),
+                      request(Policy, 4, 2, [1, 2], any, "B 1\nG 2 10 2\nG 3 20 8\n", 0, _),
+                      request(Policy, 5, 2, [1, 2], any, "H 6 10 10 0\n", 0, _),
+                      request(Policy, 6, 2, [1, 2], any, "G 4 10 4 0\nG 2 10 5\n", 0, _),
+                      schedules_of(3),
+                      leave(3, 1, _),
+                      join(3, 1, main, _),
+                      suppose(Policy, 7, 1, any, any, "G 4 10 4\n", 0, _)
+                    ])
+           ),
+           catch(ignore(Step), Ball, expected(Ball))).
+
+schedules_of(Domain) :-
+    next_schedules(Domain, Combinations, _),
+    forall(member(Combination, Combinations), schedule(Combination, _)).
+
+expected(error(placement_error(_), _)).
+expected(need_exact).                   % which loads what is not loaded at the start
 
 rehearsal_machine :-
     findall(cpu_thread(Core, Package, 0, Thread),

@@ -284,10 +284,10 @@ policy_shortage(Name, Shortage) :-
     ),
     !.
 
-%   Within this a policy has to rank all cores for a dispatcher, or to decide for all of them: it would do for 64
-%   dispatchers on 256 cores ten times over.
+%   Within this a policy has to rank all cores for a dispatcher, or to decide for all dispatchers. The most thorough one of those
+%   that are shipped takes 6 million for 64 dispatchers on 256 cores.
 
-most_inferences(100000000).
+most_inferences(50000000).
 
 %   policy_answers(+Name, :Goal, ?Template, +Called, -Answers): the answers of a policy: none, one, or two that differ. Called says in
 %   words what was called. Goal has been proven where there is one answer, and what it set with b_setval/2 stays.

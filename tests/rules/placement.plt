@@ -352,10 +352,10 @@ bad("cost(_, _, Cost) :- Cost is nan.", "cost(0, 0, Cost) gives 1.5NaN, no numbe
 bad("cost(_, _, Cost) :- member(Cost, [1, 2]).", "cost(0, 0, Cost) gives 1 and 2").
 bad("cost(_, _, Cost) :- Cost is 1/0.",
     "cost(0, Core, Cost) went wrong: //2: Arithmetic: evaluation error: `zero_divisor'").
-bad("cost(_, _, 0) :- repeat, fail.", "cost(0, Core, Cost) took more than 100,000,000 inferences").
+bad("cost(_, _, 0) :- repeat, fail.", "cost(0, Core, Cost) took more than 50,000,000 inferences").
 bad("shortage(maybe). cost(_, _, 0).", "shortage(S) gives maybe, neither reduce nor refuse").
 bad("place(_, _, _) :- fail.", "place/3 fails").
-bad("place(_, _, _) :- repeat, fail.", "place/3 took more than 100,000,000 inferences").
+bad("place(_, _, _) :- repeat, fail.", "place/3 took more than 50,000,000 inferences").
 bad("place(_, _, _).", "place/3 gives no list of Dispatcher-Core").
 bad("place(_, _, everywhere).", "place/3 gives no list of Dispatcher-Core").
 bad("place([D|_], [Core|_], [D-Core]).", "place/3 gives dispatcher 1 no core").
