@@ -41,7 +41,26 @@ cross(Goal, Bindings, Answers, Inferences, Module, Boxed, Reply) :-
     statistics(inferences, I1),
     Used is I1 - I0,
     catch(with_output_to(string(Reply), reply(Result, Output, Used)),
-          Unwritable, unwritable(Unwritable, Used, Reply)).
+          Unwritable, unwritable(Unwritable, Used, Reply)),
+    collect_atoms.
+
+%   The collection of atoms prints a message, if silently, and so takes some inferences. As these are simulated time, the same decision
+%   must always take as many: atoms are collected between two questions, and within one only where it makes very many.
+
+:- set_prolog_flag(agc_margin, 1000000).
+:- set_prolog_gc_thread(false).
+
+collect_atoms :-
+    statistics(atoms, Atoms),
+    nb_getval(atoms_left, Left),
+    (   Atoms > Left + 10000
+    ->  garbage_collect_atoms,
+        statistics(atoms, Kept),
+        nb_setval(atoms_left, Kept)
+    ;   true
+    ).
+
+:- initialization(nb_setval(atoms_left, 0)).
 
 %   An answer may hold what no text can, such as half a surrogate pair.
 
