@@ -9,6 +9,7 @@
 :- use_module(policy).
 :- use_module(requests).
 :- use_module(granting).
+:- use_module(component_packing).
 :- use_module(refusal).
 
 /** <module> Dispatchers join groups and leave them

@@ -18,6 +18,7 @@
 :- use_module(topology).
 :- use_module(manifest).
 :- use_module(granting).
+:- use_module(component_packing).
 :- use_module(schedules).
 :- use_module(membership).
 :- use_module(policy).
