@@ -16,8 +16,9 @@
 
 /** <module> The packing of a component: for all its combinations of phases, or for each
 
-Offsets that hold in all combinations are looked for first; where none are found, those of each combination by itself, of at most so
-many (combinations.pl). If there is no packing, the largest factor is found by which all WCETs can be multiplied for there to be one.
+Offsets that hold in all combinations are looked for first; where none are found, those of each combination by
+itself, of at most so many (combinations.pl). If there is no packing, the largest factor is found by which all WCETs
+can be multiplied for there to be one.
 */
 
 %   The factor is looked for until it is known to within this share.
@@ -27,8 +28,10 @@ factor_tolerance(1r256).
 %!  find_packing(+Domains, +Demand, -Packing, -Failure) is det.
 %
 %   Offsets that Domains have are kept where they can be, those of the first before those of the last.
-%   Packing is static(Offsets, How), or separate(Schedules), a list of Combination-packed(Offsets, How), or `none`; then Failure is
-%   why: rate, combinations(Count), or unpacked(Combination, Verdict): for that one there is no packing (`none`, proven),
+%   Packing is static(Offsets, How), or separate(Schedules), a list of Combination-packed(Offsets, How), or `none`;
+%   then Failure is
+%   why: rate, combinations(Count), or unpacked(Combination, Verdict): for that one there is no packing (`none`,
+%   proven),
 %   or no packing was found (`unknown`).
 
 find_packing(Members, Demand, Packing, Failure) :-
@@ -54,7 +57,8 @@ find_packing(Members, Demand, Packing, Failure) :-
         )
     ).
 
-%   packed(+Domains, +Combination, +Demand, +Hints, -Answer): gangs in slots of their own, so that their members run at the
+%   packed(+Domains, +Combination, +Demand, +Hints, -Answer): gangs in slots of their own, so that their members run
+%   at the
 %   same time; failing that, within their deadlines. Answer is packed(Offsets, How), `none` or `unknown`.
 
 packed(Domains, Combination, Demand, Hints, Answer) :-
@@ -170,7 +174,8 @@ highest_factor(problem(Units, Columns), Factor) :-
     ),
     packing_factor(problem(Units, Columns), Factor0, Factor).
 
-%   packed_at(+Domains, +Factor, -Found, -Packing): the packing found for that factor holds for Found; 0 if there is none.
+%   packed_at(+Domains, +Factor, -Found, -Packing): the packing found for that factor holds for Found; 0 if there is
+%   none.
 
 packed_at(Domains, Factor, Found, Packing) :-
     find_packing(Domains, asked(Factor), Packing, _),
@@ -179,7 +184,8 @@ packed_at(Domains, Factor, Found, Packing) :-
     ;   packings_factor(Packing, Domains, Factor, Found)
     ).
 
-%   Between what can certainly be had and what cannot be exceeded first fit looks, for offsets that hold in all combinations.
+%   Between what can certainly be had and what cannot be exceeded first fit looks, for offsets that hold in all
+%   combinations.
 
 quickly_packed_at(Domains, Factor, Found, Packing) :-
     hints(Domains, Hints),

@@ -23,13 +23,14 @@
 /** <module> Time for hard real time on the chosen cores, or less of it for all, or a refusal
 
 A request is granted if every combination of phases of its component has a schedule that over-commits no core
-(component_packing.pl). Where there is no packing and the policy says `shortage(reduce)`, all hard real-time allocations of the
-machine shrink by one factor: the largest that was found to have a packing.
+(component_packing.pl). Where there is no packing and the policy says `shortage(reduce)`, all hard real-time
+allocations of the machine shrink by one factor: the largest that was found to have a packing.
 */
 
 %!  core_has_room(+Core, +Phases:list, +Basis) is semidet.
 %
-%   Core has room for dispatchers of the domain being placed, of whose parameters Phases tells by phase: whenever their releases come,
+%   Core has room for dispatchers of the domain being placed, of whose parameters Phases tells by phase: whenever
+%   their releases come,
 %   or at some offset (of each by itself) beside what others were granted or have asked for (Basis).
 
 core_has_room(Core, Phases, Basis) :-
@@ -43,7 +44,8 @@ core_has_room(Core, Phases, Basis) :-
 
 %!  make_room(+Domain, +Policy, +Cores, +Reduce) is det.
 %
-%   Domain, whose dispatchers are stated on Cores with what they ask for, has its offsets, and what all are granted is stated. If
+%   Domain, whose dispatchers are stated on Cores with what they ask for, has its offsets, and what all are granted
+%   is stated. If
 %   Reduce is `no`, the request is refused rather than anything reduced, whatever the Policy says.
 %
 %   @error placement_error(Text)
@@ -134,7 +136,8 @@ concerns(Combination, Domains) :-
 
 %!  forget_slots(+Domain, +Phase) is det.
 %
-%   Domain, which was in Phase, is placed nowhere any more and has no offsets. Where combinations have schedules of their own,
+%   Domain, which was in Phase, is placed nowhere any more and has no offsets. Where combinations have schedules of
+%   their own,
 %   those with Domain in Phase, and with others as they are now that no longer share a core, stand for what is left.
 
 forget_slots(Domain, Phase) :-
@@ -210,7 +213,8 @@ must_be_worthwhile(Changed) :-
 
 %!  running_changes(:Goal, -Changes:list) is det.
 %
-%   Once Goal is done Changes are changed(Domain, Dispatcher, Core, Phases), those with hard real time before or after it whose
+%   Once Goal is done Changes are changed(Domain, Dispatcher, Core, Phases), those with hard real time before or
+%   after it whose
 %   parameters or offsets are others now.
 
 :- meta_predicate running_changes(0, -).
@@ -231,7 +235,8 @@ running_changes(Goal, Changes) :-
             ),
             Changes).
 
-%   hard_phases(-Granted): what running dispatchers with hard real time have: running(Domain, Dispatcher, Core, Phases), Phases with offsets.
+%   hard_phases(-Granted): what running dispatchers with hard real time have: running(Domain, Dispatcher, Core,
+%   Phases), Phases with offsets.
 
 hard_phases(Granted) :-
     findall(Domain-Dispatcher,

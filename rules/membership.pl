@@ -14,9 +14,10 @@
 
 /** <module> Dispatchers join groups and leave them
 
-A dispatcher that was made while its domain ran is in no group, and best effort, until it joins one (rsrc_join(), dissertation
-§3.6.1; membership may vary with the work, §3.5.1). A gang that grows keeps its offset if the core of the new
-member has room for it there; else that gang looks for another, and others move only if it finds none. Who leaves moves nobody.
+A dispatcher that was made while its domain ran is in no group, and best effort, until it joins one (rsrc_join(),
+dissertation §3.6.1; membership may vary with the work, §3.5.1). A gang that grows keeps its offset if the core of
+the new member has room for it there; else that gang looks for another, and others move only if it finds none. Who
+leaves moves nobody.
 */
 
 %!  join(+Domain, +Dispatcher, +Group, -Answer) is det.
@@ -39,7 +40,8 @@ joined(Domain, Dispatcher, Group, Changes) :-
         facts:allocation(Domain, Other, Core)
     ->  refuse("dispatchers ~w and ~w of the gang ~w are both on core ~w; members of a gang need distinct cores",
                [Other, Dispatcher, Group, Core])
-    ;   running_changes(regrouped(Domain, Dispatcher, Core, [dispatcher_group(Domain, Dispatcher, Group)], Phases), Changes)
+    ;   Groups = [dispatcher_group(Domain, Dispatcher, Group)],
+        running_changes(regrouped(Domain, Dispatcher, Core, Groups, Phases), Changes)
     ).
 
 %!  leave(+Domain, +Dispatcher, -Answer) is det.
