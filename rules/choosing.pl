@@ -45,7 +45,8 @@ choose(Cores, Requests, Policy, Choices) :-
 %!  choose(+Cores, +Requests, +Policy, +Room, -Choices, -Decided) is det.
 %
 %   As choose/4. If Room is `slots`, a core has room where there are offsets for each dispatcher by itself, which
-%   those of a gang may yet not have in common; if it is `always`, where there is room whenever releases come. Decided is the policy
+%   those of a gang may yet not have in common; if it is `always`, where there is room whenever releases come.
+%   Decided is the policy
 %   that has decided: where Policy did not come to a decision, the default one, and last_warning/1 tells what it did.
 
 choose(Cores, Requests, Policy, Room, Choices, Decided) :-

@@ -17,10 +17,10 @@
 /** <module> Combinations of phases, and whom they concern
 
 Domains change their phases independently of each other; for each combination that can come about the placement
-controller derives one schedule (dissertation §3.6.1). What concerns no common core needs no common schedule: domains
-that have hard real time on a core that they share, or share one with such that do, and so on, form a component,
-and a combination says of each domain of one component which phase it is in. Best effort and soft real time take what is left;
-a domain without hard real time is a component of its own.
+controller derives one schedule (dissertation §3.6.1). What concerns no common core needs no common schedule:
+domains that have hard real time on a core that they share, or share one with such that do, and so on, form a
+component, and a combination says of each domain of one component which phase it is in. Best effort and soft real
+time take what is left; a domain without hard real time is a component of its own.
 */
 
 %!  most_combinations(-Count) is det.
@@ -121,7 +121,8 @@ times_phases(Domain, Count0, Count) :-
 
 %!  nearer_first(+Domains:list, -Combination:list) is nondet.
 %
-%   The current combination, then those that differ from it in one phase, then in two, and so on; among equals by domains and
+%   The current combination, then those that differ from it in one phase, then in two, and so on; among equals by
+%   domains and
 %   phases.
 
 nearer_first(Domains, Combination) :-

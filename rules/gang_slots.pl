@@ -17,10 +17,11 @@
 
 /** <module> What policies for gangs see of the matrix of time slots and cores
 
-Rows are the offsets at which gangs begin, columns the cores. A gang fits a row on those cores where its slot is free at that
-offset in every combination of phases. The fewest slots stay empty if each gang fills the row that is full with it, or nearly so
-(best fit), and begins a new row only where it fits none; which of the row's cores it takes is open then, and a policy may put
-side by side those that wait for devices and those that compute (Wiseman and Feitelson, 2003).
+Rows are the offsets at which gangs begin, columns the cores. A gang fits a row on those cores where its slot is
+free at that offset in every combination of phases. The fewest slots stay empty if each gang fills the row that is
+full with it, or nearly so (best fit), and begins a new row only where it fits none; which of the row's cores it
+takes is open then, and a policy may put side by side those that wait for devices and those that compute (Wiseman
+and Feitelson, 2003).
 */
 
 :- dynamic
@@ -82,7 +83,8 @@ rate_fitting(Problem) :-
 
 %!  busy_share(+Core, -Percent) is det.
 %
-%   What hard real time will use of Core, in the phases that take most: its share, less what io_share/2 says that gangs wait.
+%   What hard real time will use of Core, in the phases that take most: its share, less what io_share/2 says that
+%   gangs wait.
 
 busy_share(Core, Percent) :-
     findall(Domain, facts:allocation(Domain, _, Core), Domains0),
@@ -121,8 +123,10 @@ io_bound(Group) :-
 
 %!  gang_row(+Dispatcher, -Offset, -Cores:list) is semidet.
 %
-%   The gang of Dispatcher, which is being placed, best fits the row of that Offset, which has room on Cores: of the rows that there
-%   are the one with fewest free slots that suffice, else the earliest new one. Fails for who is of no gang, or where no row suffices.
+%   The gang of Dispatcher, which is being placed, best fits the row of that Offset, which has room on Cores: of the
+%   rows that there
+%   are the one with fewest free slots that suffice, else the earliest new one. Fails for who is of no gang, or where
+%   no row suffices.
 
 gang_row(Dispatcher, Offset, Cores) :-
     asking(Dispatcher, Group, Phases),

@@ -2,8 +2,6 @@
 :- module(granting,
           [ make_room/4,                % +Domain, +Policy, +Cores, +Reduce
             core_has_room/3,            % +Core, +Phases, +Basis
-            find_packing/4,             % +Domains, +Demand, -Packing, -Failure
-            counted/2,                  % :Goal, -Inferences
             forget_slots/2,             % +Domain, +Phase
             running_changes/2           % :Goal, -Changes
           ]).
@@ -18,25 +16,21 @@
 :- use_module(requests).
 :- use_module(combinations).
 :- use_module(packing).
-:- use_module(slots).
+:- use_module(component_packing).
 :- use_module(schedules).
 :- use_module(refusal).
 
 /** <module> Time for hard real time on the chosen cores, or less of it for all, or a refusal
 
-A request is granted if every combination of phases of its component has a schedule that over-commits no core. Offsets that
-hold in all combinations are looked for first; where none are found, those of each combination by itself, of at most so
-many (combinations.pl). Where there is no packing and the policy says `shortage(reduce)`, all hard real-time allocations of the
-machine shrink by one factor: the largest that was found to have a packing.
+A request is granted if every combination of phases of its component has a schedule that over-commits no core
+(component_packing.pl). Where there is no packing and the policy says `shortage(reduce)`, all hard real-time
+allocations of the machine shrink by one factor: the largest that was found to have a packing.
 */
-
-%   The factor is looked for until it is known to within this share.
-
-factor_tolerance(1r256).
 
 %!  core_has_room(+Core, +Phases:list, +Basis) is semidet.
 %
-%   Core has room for dispatchers of the domain being placed, of whose parameters Phases tells by phase: whenever their releases come,
+%   Core has room for dispatchers of the domain being placed, of whose parameters Phases tells by phase: whenever
+%   their releases come,
 %   or at some offset (of each by itself) beside what others were granted or have asked for (Basis).
 
 core_has_room(Core, Phases, Basis) :-
@@ -50,7 +44,8 @@ core_has_room(Core, Phases, Basis) :-
 
 %!  make_room(+Domain, +Policy, +Cores, +Reduce) is det.
 %
-%   Domain, whose dispatchers are stated on Cores with what they ask for, has its offsets, and what all are granted is stated. If
+%   Domain, whose dispatchers are stated on Cores with what they ask for, has its offsets, and what all are granted
+%   is stated. If
 %   Reduce is `no`, the request is refused rather than anything reduced, whatever the Policy says.
 %
 %   @error placement_error(Text)
@@ -98,220 +93,6 @@ has_hard(Domain) :-
     phase_tasks(Parameters, [_]),
     !.
 
-%!  find_packing(+Domains, +Demand, -Packing, -Failure) is det.
-%
-%   Offsets that Domains have are kept where they can be, those of the first before those of the last.
-%   Packing is static(Offsets, How), or separate(Schedules), a list of Combination-packed(Offsets, How), or `none`; then Failure is
-%   why: rate, combinations(Count), or unpacked(Combination, Verdict): for that one there is no packing (`none`, proven),
-%   or no packing was found (`unknown`).
-
-find_packing(Members, Demand, Packing, Failure) :-
-    problem(Members, all, Demand, Problem),
-    hints(Members, Hints),
-    sort(Members, Domains),
-    most_combinations(Most),
-    combination_count(Domains, Count),
-    (   \+ rates_fit(Problem)
-    ->  Packing = none, Failure = rate
-    ;   packed(Domains, all, Demand, Hints, Answer),
-        (   Answer = packed(Offsets, How)
-        ->  Packing = static(Offsets, How)
-        ;   Count =:= 1
-        ->  Packing = none,
-            current_combination(Domains, Only),
-            Failure = unpacked(Only, Answer)
-        ;   Count > Most
-        ->  Packing = none, Failure = combinations(Count)
-        ;   next_combinations(Domains, Combinations),
-            separately(Combinations, Demand, Hints, Schedules, Failure),
-            ( var(Failure) -> Packing = separate(Schedules) ; Packing = none )
-        )
-    ).
-
-%   packed(+Domains, +Combination, +Demand, +Hints, -Answer): gangs in slots of their own, so that their members run at the
-%   same time; failing that, within their deadlines. Answer is packed(Offsets, How), `none` or `unknown`.
-
-packed(Domains, Combination, Demand, Hints, Answer) :-
-    member(Within, [slots(Demand), Demand]),
-    problem(Domains, Combination, Within, Problem),
-    pack(Problem, Hints, How),
-    !,
-    offsets(Problem, Offsets),
-    Answer = packed(Offsets, How).
-packed(Domains, Combination, Demand, _, Answer) :-
-    problem(Domains, Combination, Demand, Problem),
-    search_exactly(Problem, Found),
-    (   Found == found
-    ->  offsets(Problem, Offsets),
-        Answer = packed(Offsets, exact)
-    ;   Answer = Found
-    ).
-
-%   Constraints are loaded when they are first needed: counted/2, outside of any transaction, does it and
-%   starts anew.
-
-search_exactly(Problem, Found) :-
-    (   current_predicate(packing_exact:rehearsed/0)
-    ->  packing_exact:exact(Problem, Found)
-    ;   throw(need_exact)
-    ).
-
-%!  counted(:Goal, -Inferences) is semidet.
-%
-%   Goal, once, took so many inferences: the same for the same knowledge, whatever was asked before.
-
-:- meta_predicate counted(0, -).
-
-counted(Goal, Inferences) :-
-    (   current_transaction(_)
-    ->  counted_once(Goal, Inferences)
-    ;   catch(counted_once(Goal, Inferences), need_exact,
-              ( load_exact, counted_once(Goal, Inferences) ))
-    ).
-
-counted_once(Goal, Inferences) :-
-    statistics(inferences, Before),
-    once(Goal),
-    statistics(inferences, After),
-    Inferences is After - Before.
-
-load_exact :-
-    module_property(granting, file(Here)),
-    file_directory_name(Here, Folder),
-    atom_concat(Folder, '/packing_exact.pl', File),
-    load_files(File, [if(not_loaded), silent(true), imports([])]),
-    packing_exact:rehearse_exact,
-    placement:rehearse.                 % now that decisions need not end where the search begins
-
-separately([], _, _, [], _).
-separately([Combination|Combinations], Demand, Hints, Schedules, Failure) :-
-    pairs_keys(Combination, Domains),
-    packed(Domains, Combination, Demand, Hints, Answer),
-    (   Answer = packed(Offsets, How)
-    ->  append(Hints, Offsets, Hints1),
-        Schedules = [Combination-packed(Offsets, How)|Rest],
-        separately(Combinations, Demand, Hints1, Rest, Failure)
-    ;   Failure = unpacked(Combination, Answer),
-        Schedules = []
-    ).
-
-rates_fit(problem(Units, Columns)) :-
-    capacity(Capacity),
-    \+ ( maplist(anywhere, Units),
-         member(Column, Columns),
-         column_rate(Column, Rate),
-         Rate > Capacity
-       ).
-
-anywhere(unit(_, _, _, _, 0, _)).
-
-%   hints(+Domains, -Hints): where they are now.
-
-hints(Domains, Hints) :-
-    findall(u(Domain, Phase, Who)-Offset,
-            ( member(Domain, Domains), facts:timeslot(Domain, Phase, Who, Offset, _) ),
-            Static),
-    findall(Offset,
-            ( facts:combination_slots(Combination, Offsets, _),
-              \+ \+ ( member(Domain-_, Combination), memberchk(Domain, Domains) ),
-              member(Offset, Offsets)
-            ),
-            Separate),
-    append(Static, Separate, Hints).
-
-%   largest_packing(+Domains, -Factor, -Packing): with all that they ask for multiplied by Factor, Packing holds.
-
-largest_packing(Domains, Factor, Packing) :-
-    problem(Domains, all, asked(1), Problem),
-    highest_factor(Problem, Highest),
-    packed_at(Domains, Highest, Factor0, Packing0),
-    (   Factor0 =:= Highest
-    ->  Factor = Factor0, Packing = Packing0
-    ;   worst_case(Domains, Problem, Factor1, Packing1),
-        better(Factor0-Packing0, Factor1-Packing1, Lower),
-        narrowed(Domains, Lower, Highest, Factor-Packing)
-    ).
-
-%   What no packing can exceed: the rates, and what the loose tasks need among themselves.
-
-highest_factor(problem(Units, Columns), Factor) :-
-    findall(Rate, ( maplist(anywhere, Units), member(Column, Columns), column_rate(Column, Rate) ), Rates),
-    max_list([0|Rates], Most),
-    capacity(Capacity),
-    (   Most > Capacity
-    ->  Factor0 is Capacity rdiv Most
-    ;   Factor0 = 1
-    ),
-    packing_factor(problem(Units, Columns), Factor0, Factor).
-
-%   packed_at(+Domains, +Factor, -Found, -Packing): the packing found for that factor holds for Found; 0 if there is none.
-
-packed_at(Domains, Factor, Found, Packing) :-
-    find_packing(Domains, asked(Factor), Packing, _),
-    (   Packing == none
-    ->  Found = 0
-    ;   packings_factor(Packing, Domains, Factor, Found)
-    ).
-
-%   Between what can certainly be had and what cannot be exceeded first fit looks, for offsets that hold in all combinations.
-
-quickly_packed_at(Domains, Factor, Found, Packing) :-
-    hints(Domains, Hints),
-    (   member(Within, [slots(asked(Factor)), asked(Factor)]),
-        problem(Domains, all, Within, Problem),
-        pack_quickly(Problem, Hints)
-    ->  offsets(Problem, Offsets),
-        Packing = static(Offsets, greedy),
-        packings_factor(Packing, Domains, Factor, Found)
-    ;   Found = 0,
-        Packing = none
-    ).
-
-packings_factor(static(Offsets, _), Domains, Factor0, Factor) :-
-    problem(Domains, all, asked(1), Problem),
-    put(Problem, Offsets),
-    packing_factor(Problem, Factor0, Factor).
-packings_factor(separate(Schedules), Domains, Factor0, Factor) :-
-    foldl(combination_factor(Domains), Schedules, Factor0, Factor).
-
-combination_factor(Domains, Combination-packed(Offsets, _), Factor0, Factor) :-
-    problem(Domains, Combination, asked(1), Problem),
-    put(Problem, Offsets),
-    packing_factor(Problem, Factor0, Factor).
-
-%   Whoever is somewhere stays there, and all others begin at 0: that holds for some factor.
-
-worst_case(Domains, Problem, Factor, static(Offsets, greedy)) :-
-    hints(Domains, Hints),
-    put(Problem, Hints),
-    Problem = problem(Units, _),
-    maplist(anywhere_else, Units),
-    packing_factor(Problem, 1, Factor),
-    offsets(Problem, Offsets).
-
-anywhere_else(unit(_, _, _, _, Offset, _)) :-
-    (   var(Offset)
-    ->  Offset = 0
-    ;   true
-    ).
-
-better(A-PackingA, B-PackingB, Best) :-
-    ( A >= B -> Best = A-PackingA ; Best = B-PackingB ).
-
-narrowed(Domains, Lower-Packing, Upper, Best) :-
-    factor_tolerance(Tolerance),
-    (   Upper - Lower =< Tolerance * Upper
-    ->  Best = Lower-Packing
-    ;   Middle is (Lower + Upper) / 2,
-        quickly_packed_at(Domains, Middle, Found, Other),
-        (   Found > Lower
-        ->  Upper1 is max(Upper, Found),
-            ( Found < Middle -> Upper2 = Middle ; Upper2 = Upper1 ),
-            narrowed(Domains, Found-Other, Upper2, Best)
-        ;   narrowed(Domains, Lower-Packing, Middle, Best)
-        )
-    ).
-
 %   state_packing(+Domains, +Packing): what was found is stated where it is new.
 
 state_packing(Domains, static(Offsets, How)) :-
@@ -355,7 +136,8 @@ concerns(Combination, Domains) :-
 
 %!  forget_slots(+Domain, +Phase) is det.
 %
-%   Domain, which was in Phase, is placed nowhere any more and has no offsets. Where combinations have schedules of their own,
+%   Domain, which was in Phase, is placed nowhere any more and has no offsets. Where combinations have schedules of
+%   their own,
 %   those with Domain in Phase, and with others as they are now that no longer share a core, stand for what is left.
 
 forget_slots(Domain, Phase) :-
@@ -431,7 +213,8 @@ must_be_worthwhile(Changed) :-
 
 %!  running_changes(:Goal, -Changes:list) is det.
 %
-%   Once Goal is done Changes are changed(Domain, Dispatcher, Core, Phases), those with hard real time before or after it whose
+%   Once Goal is done Changes are changed(Domain, Dispatcher, Core, Phases), those with hard real time before or
+%   after it whose
 %   parameters or offsets are others now.
 
 :- meta_predicate running_changes(0, -).
@@ -452,7 +235,8 @@ running_changes(Goal, Changes) :-
             ),
             Changes).
 
-%   hard_phases(-Granted): what running dispatchers with hard real time have: running(Domain, Dispatcher, Core, Phases), Phases with offsets.
+%   hard_phases(-Granted): what running dispatchers with hard real time have: running(Domain, Dispatcher, Core,
+%   Phases), Phases with offsets.
 
 hard_phases(Granted) :-
     findall(Domain-Dispatcher,

@@ -12,13 +12,15 @@
 :- use_module(policy).
 :- use_module(requests).
 :- use_module(granting).
+:- use_module(component_packing).
 :- use_module(refusal).
 
 /** <module> Dispatchers join groups and leave them, of a manifest that a running domain may present
 
-A dispatcher that was made while its domain ran is in no group, and best effort, until it joins one (rsrc_join(), dissertation
-§3.6.1; membership may vary with the work, §3.5.1). A gang that grows keeps its offset if the core of the new
-member has room for it there; else that gang looks for another, and others move only if it finds none. Who leaves moves nobody.
+A dispatcher that was made while its domain ran is in no group, and best effort, until it joins one (rsrc_join(),
+dissertation §3.6.1; membership may vary with the work, §3.5.1). A gang that grows keeps its offset if the core of
+the new member has room for it there; else that gang looks for another, and others move only if it finds none. Who
+leaves moves nobody.
 */
 
 %!  present(+Domain, +Core, +Text, -Answer) is det.
@@ -83,8 +85,8 @@ joined(Domain, Dispatcher, Group, Changes) :-
         facts:allocation(Domain, Other, Core)
     ->  refuse("dispatchers ~w and ~w of the gang ~w are both on core ~w; members of a gang need distinct cores",
                [Other, Dispatcher, Group, Core])
-    ;   running_changes(regrouped(Domain, Dispatcher, Core, [dispatcher_group(Domain, Dispatcher, Group)], Phases),
-                        Changes0),
+    ;   Groups = [dispatcher_group(Domain, Dispatcher, Group)],
+        running_changes(regrouped(Domain, Dispatcher, Core, Groups, Phases), Changes0),
         with_own(Domain, Dispatcher, Changes0, Changes)
     ).
 

@@ -17,15 +17,16 @@
 
 /** <module> Gangs into time slots: Ousterhout's matrix with rows of any length
 
-A gang, and a hard real-time dispatcher whose release is `auto`, is a _unit_: what is looked for is its offset, at which each
-of its periods begins on the synchronised clocks of all its cores, so that no core is over-committed (slots.pl). Ousterhout's matrix
-(1982) has time slots for rows and cores for columns; here rows are the offsets, and first fit in time means the
-first row that is there already and has room on all of the unit's cores, else the earliest offset at which some neighbour
-begins or ends. What does not find a place by first fit is put where fewest others are in the way, and those look for
-a new one (bounded local repair).
+A gang, and a hard real-time dispatcher whose release is `auto`, is a _unit_: what is looked for is its offset, at
+which each of its periods begins on the synchronised clocks of all its cores, so that no core is over-committed
+(slots.pl). Ousterhout's matrix (1982) has time slots for rows and cores for columns; here rows are the offsets, and
+first fit in time means the first row that is there already and has room on all of the unit's cores, else the
+earliest offset at which some neighbour begins or ends. What does not find a place by first fit is put where fewest
+others are in the way, and those look for a new one (bounded local repair).
 
-A problem is problem(Units, Columns): Units of unit(Id, Wcet, Period, Deadline, Offset, Columns), Id being u(Domain, Phase, Who), Who a
-gang's group or a dispatcher's number, Offset a variable until it is chosen; Columns as in slots.pl, alike ones once.
+A problem is problem(Units, Columns): Units of unit(Id, Wcet, Period, Deadline, Offset, Columns), Id being u(Domain,
+Phase, Who), Who a gang's group or a dispatcher's number, Offset a variable until it is chosen; Columns as in
+slots.pl, alike ones once.
 */
 
 :- set_prolog_flag(optimise, true).
@@ -41,8 +42,10 @@ repair_inferences(500000).
 
 %!  problem(+Domains, +Combination, +Demand, -Problem) is det.
 %
-%   The packing problem of a component: of all its combinations at once if Combination is `all`. Demand is `granted`, or
-%   asked(Factor): what was asked for, multiplied; slots(Demand) has gangs due at the ends of their WCETs, so that nothing else
+%   The packing problem of a component: of all its combinations at once if Combination is `all`. Demand is `granted`,
+%   or
+%   asked(Factor): what was asked for, multiplied; slots(Demand) has gangs due at the ends of their WCETs, so that
+%   nothing else
 %   may run in their slots and all members run at the same time.
 
 problem(Domains, Combination, Demand, Problem) :-
@@ -56,7 +59,8 @@ problem(Domains, Combination, Demand, Problem) :-
 
 %!  core_problem(+Core, +Phases:list, +Demand, -Problem) is det.
 %
-%   The packing problem of one core in all combinations, if dispatchers of a domain `new` come to those that are there;
+%   The packing problem of one core in all combinations, if dispatchers of a domain `new` come to those that are
+%   there;
 %   Phases has the parameters of each by phase.
 
 core_problem(Core, New, Demand, Problem) :-
@@ -194,8 +198,10 @@ packing_factor(problem(_, Columns), Factor0, Factor) :-
 
 %!  pack(!Problem, +Hints, -How) is semidet.
 %
-%   All units have their offsets. Hints are the offsets that units have now, which are kept if the others find their place
-%   beside them; else those are, from the first on, that fit together. How is `kept` (no other had to be found), `greedy` or `repair`. Fails if no packing is found.
+%   All units have their offsets. Hints are the offsets that units have now, which are kept if the others find their
+%   place
+%   beside them; else those are, from the first on, that fit together. How is `kept` (no other had to be found),
+%   `greedy` or `repair`. Fails if no packing is found.
 
 pack(Problem, Hints, How) :-
     Problem = problem(Units, _),
@@ -220,7 +226,8 @@ pack_quickly(Problem, Hints) :-
     \+ \+ fitting(Problem),
     once(first_fit(Problem, Hints, _)).
 
-%   first_fit(!Problem, +Hints, -How): whoever has an offset keeps it; else those do, from the first on, that fit together; else nobody.
+%   first_fit(!Problem, +Hints, -How): whoever has an offset keeps it; else those do, from the first on, that fit
+%   together; else nobody.
 
 first_fit(Problem, Hints, How) :-
     Problem = problem(Units, _),
@@ -329,7 +336,8 @@ can_meet(unit(Id, _, _, _, _, Columns), unit(OtherId, _, _, _, _, OtherColumns))
     Column == OtherColumn,
     !.
 
-%   slots_overlap(+Unit, +Other): both have their places and no choice when to run, and want the same time: a quick test.
+%   slots_overlap(+Unit, +Other): both have their places and no choice when to run, and want the same time: a quick
+%   test.
 
 slots_overlap(unit(_, W, P, W, Offset, _), unit(_, V, Q, V, Known, _)) :-
     integer(Offset),
@@ -338,7 +346,8 @@ slots_overlap(unit(_, W, P, W, Offset, _), unit(_, V, Q, V, Known, _)) :-
     Distance is (Known - Offset) mod Common,
     ( Distance < W -> true ; Common - Distance < V ).
 
-%   candidates(+Unit, +Neighbours, +Units, -Offsets): rows that there are, then where the unit would begin or end with a neighbour.
+%   candidates(+Unit, +Neighbours, +Units, -Offsets): rows that there are, then where the unit would begin or end
+%   with a neighbour.
 
 candidates(unit(_, W, P, D, _, _), Neighbours, Units, Offsets) :-
     findall(Row,
@@ -366,7 +375,8 @@ candidates(unit(_, W, P, D, _, _), Neighbours, Units, Offsets) :-
     ;   Offsets = All
     ).
 
-%   repair(+Queue, +Places, +Units, +Steps, -Found): Places and Found are Id-Offset. Who finds no place takes one where fewest are in
+%   repair(+Queue, +Places, +Units, +Steps, -Found): Places and Found are Id-Offset. Who finds no place takes one
+%   where fewest are in
 %   the way, but not where it was before; those return to the queue.
 
 repair(Queue, Places, Units, Steps, Found) :-
@@ -414,7 +424,8 @@ take_place(Places, unit(Id, _, _, _, Offset, _)) :-
     ;   true
     ).
 
-%   in_the_way(+Unit, +Offset, +Places, +Units, -Evicted): those who leave no room for it there, one after the other in
+%   in_the_way(+Unit, +Offset, +Places, +Units, -Evicted): those who leave no room for it there, one after the other
+%   in
 %   the order in which they came, latest first.
 
 in_the_way(unit(Id, _, _, _, _, _), Offset, Places, Units, Evicted) :-

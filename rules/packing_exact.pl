@@ -12,24 +12,27 @@
 
 /** <module> Whether there is a packing at all, by constraints
 
-If all WCETs, periods and deadlines are multiples of some time, and there are offsets that fit, then these
-rounded down to multiples of it fit too: rounding puts no job into an interval between two multiples that was not in it,
-or less than one multiple beyond it, before. So the offsets of a unit are so many as its period has of the greatest common divisor, and a
-search of all of them is exact. Constraints (CLP(FD)) narrow it: of two units that can meet on a core, the distance of their
-offsets, modulo the greatest common divisor of their periods, is one at which they fit together. The rest is tried, the
-narrowest domain first, each core being tested as soon as one of its units has its place.
+If all WCETs, periods and deadlines are multiples of some unit of time, and there are offsets that fit, then these
+rounded down to multiples of the unit fit too: what is due between two multiples was due, before, in an interval
+that is longer by less than one unit, and work comes in whole units. So each unit of the problem has as many offsets
+to try as its period has units of time, and a search of all of them is exact. Constraints (CLP(FD)) narrow it: of
+two that can meet on a core, the distance of their offsets, modulo the greatest common divisor of their periods, is
+one at which they fit together. The rest is tried, the narrowest domain first, each core being tested as soon as one
+of its units has its place.
 
 A module of its own because CLP(FD) takes long to load, and few decisions need it.
 */
 
-%   What a search may take, and the finest grid on which it is done: then constraints alone may show that there is none.
+%   What a search may take, and the finest grid on which it is done: then constraints alone may show that there is
+%   none.
 
 most_inferences(500000).
 finest_grid(512).
 
 %!  exact(!Problem, -Answer) is det.
 %
-%   Answer is `found`, and all units of Problem (packing.pl) have their offsets; `none`: there is no packing; or `unknown`.
+%   Answer is `found`, and all units of Problem (packing.pl) have their offsets; `none`: there is no packing; or
+%   `unknown`.
 
 exact(Problem, Answer) :-
     most_inferences(Most),
@@ -71,7 +74,8 @@ grid(problem(_, Columns), Grid) :-
 common_divisor(Time, Divisor0, Divisor) :-
     Divisor is gcd(Time, Divisor0).
 
-%   posted(+Units, +Grid, -Places): Unit-place(Size, X), X the unit's offset in Grid, of which there are Size. That of the first
+%   posted(+Units, +Grid, -Places): Unit-place(Size, X), X the unit's offset in Grid, of which there are Size. That
+%   of the first
 %   is 0: all may slide together.
 
 posted(Units, Grid, Places) :-
@@ -153,7 +157,8 @@ narrowest([Place|Places], Best, Narrowest) :-
 
 %!  rehearse_exact is det.
 %
-%   All that an exact search calls has been called once; libraries resolve some calls when they are first made, which takes a
+%   All that an exact search calls has been called once; libraries resolve some calls when they are first made, which
+%   takes a
 %   few inferences more.
 
 rehearse_exact :-

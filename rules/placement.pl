@@ -18,6 +18,7 @@
 :- use_module(topology).
 :- use_module(manifest).
 :- use_module(granting).
+:- use_module(component_packing).
 :- use_module(schedules).
 :- use_module(membership).
 :- use_module(policy).
@@ -68,7 +69,8 @@ place(Domain, Dispatchers, Cores, Manifest, Placement) :-
     sum_list(Costs, Cost),
     Placement = placement(Policy, Cost, Assignments, Changes).
 
-%   decided(+Domain, +Cores, +Requests, +Policy, -Decided, -Choices, -Assignments, -Changes): who has found room by itself may yet have no offset in
+%   decided(+Domain, +Cores, +Requests, +Policy, -Decided, -Choices, -Assignments, -Changes): who has found room by
+%   itself may yet have no offset in
 %   common with the rest of its gang. Then such cores are looked for where there is room whenever releases come; and
 %   only where there are none such the first ones are taken at the others' expense, or the request is refused.
 
@@ -136,7 +138,8 @@ suppose(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer) :-
 %!  span(+Policy, +Domain, +Cores, -Answer) is det.
 %
 %   Domain, which runs, gets one dispatcher more: on the first of Cores, or where the Policy says if Cores is
-%   `any`. It is of no group until it joins one (membership.pl), so it is best effort of weight 1 in every phase. Answer is
+%   `any`. It is of no group until it joins one (membership.pl), so it is best effort of weight 1 in every phase.
+%   Answer is
 %   answer(Inferences, assignment(Dispatcher, Core, Phases)).
 %
 %   @error placement_error(Text)

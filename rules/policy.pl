@@ -39,8 +39,8 @@ A policy is a file of Prolog that says which core a dispatcher should have:
   - shortage(reduce) says that all hard real-time allocations shrink equally when there is not enough
     time for a request; without it the request is refused.
 
-What a policy does has no say if it is no decision: where it fails, raises an error, finds no end, gives several answers or one
-that means nothing, the default policy decides (choosing.pl), and who asked is told.
+What a policy does has no say if it is no decision: where it fails, raises an error, finds no end, gives several
+answers or one that means nothing, the default policy decides (choosing.pl), and who asked is told.
 
 It sees all facts and derived predicates, and of the decision under way load/2, sibling_load/2,
 package_load/2, peers/2, package_peers/2 and spread/3 (load.pl). Each policy lives in a module of its own.
@@ -284,12 +284,14 @@ policy_shortage(Name, Shortage) :-
     ),
     !.
 
-%   Within this a policy has to rank all cores for a dispatcher, or to decide for all dispatchers. The most thorough one of those
+%   Within this a policy has to rank all cores for a dispatcher, or to decide for all dispatchers. The most thorough
+%   one of those
 %   that are shipped takes 6 million for 64 dispatchers on 256 cores.
 
 most_inferences(50000000).
 
-%   policy_answers(+Name, :Goal, ?Template, +Called, -Answers): the answers of a policy: none, one, or two that differ. Called says in
+%   policy_answers(+Name, :Goal, ?Template, +Called, -Answers): the answers of a policy: none, one, or two that
+%   differ. Called says in
 %   words what was called. Goal has been proven where there is one answer, and what it set with b_setval/2 stays.
 
 policy_answers(Name, Goal, Template, Called, Answers) :-
@@ -375,7 +377,8 @@ place_of(Name, Placement, Cores, Dispatcher, Core) :-
 %!  policy_slack(+Name, +Dispatchers:integer, -Weights:list, -Warning:string) is det.
 %
 %   Weights has a Dispatcher-Weight for each of so many that the policy lets share what real time leaves, by
-%   slack(Dispatcher, Weight). Of a policy that gives no sensible answer nobody does, as of the default one, and Warning says why.
+%   slack(Dispatcher, Weight). Of a policy that gives no sensible answer nobody does, as of the default one, and
+%   Warning says why.
 
 policy_slack(Name, Dispatchers, Weights, Warning) :-
     catch(( slack_weights(Name, Dispatchers, Weights), Warning = "" ),

@@ -48,7 +48,8 @@ shortfall_text(Core, Demands, deadline(Interval, Due), Text) :-
 
 %!  unpacked_text(+Combination, +Verdict, -Text) is det.
 %
-%   Why the hard real time of these domains in these phases has no schedule: as was proven (`none`), or as nothing was found
+%   Why the hard real time of these domains in these phases has no schedule: as was proven (`none`), or as nothing
+%   was found
 %   (`unknown`).
 
 unpacked_text(Combination, Verdict, Text) :-

@@ -15,19 +15,22 @@
 
 /** <module> The schedule of a combination of phases
 
-What the placement controller sends to the planners, one combination after the other (dissertation §3.6.1): what each
-dispatcher of a component gets, and at which offset of the synchronised clocks its periods begin. The offsets were found
-when the domains were placed (granting.pl), in the first place such that they hold in every combination; then a change of one domain's
-phase moves nobody else.
+What the placement controller sends to the planners, one combination after the other (dissertation §3.6.1): what
+each dispatcher of a component gets, and at which offset of the synchronised clocks its periods begin. The offsets
+were found when the domains were placed (granting.pl), in the first place such that they hold in every combination;
+then a change of one domain's phase moves nobody else.
 */
 
 %!  schedule(+Combination, -Schedule, -How) is det.
 %
 %   Combination is Domain-Phase of all domains of a component, ascending. Schedule is a list of
-%   slot(Domain, Dispatcher, Core, Parameters, Offset) for all their dispatchers, in order; Offset, in ns, is where in each period
+%   slot(Domain, Dispatcher, Core, Parameters, Offset) for all their dispatchers, in order; Offset, in ns, is where
+%   in each period
 %   a gang, or hard real time with release `auto`, begins on the synchronised clocks, else 0. How is
-%   how(Scope, Found, Empty, Bound): the offsets are those of all combinations (`static`) or of this alone (`separate`); they were
-%   found by first fit (`greedy`), local repair (`repair`) or exact search (`exact`), or there were none to be found (`none`); of the
+%   how(Scope, Found, Empty, Bound): the offsets are those of all combinations (`static`) or of this alone
+%   (`separate`); they were
+%   found by first fit (`greedy`), local repair (`repair`) or exact search (`exact`), or there were none to be found
+%   (`none`); of the
 %   matrix of offsets in use and cores in use so many slots are Empty, and in any packing at least Bound.
 %
 %   @error placement_error(Text)
@@ -100,7 +103,8 @@ offset_in(Combination, Domain, Dispatcher, Phase, Parameters, Offset) :-
 
 %!  who(+Domain, +Dispatcher, +Parameters, -Who) is semidet.
 %
-%   Whose offset is that of the Dispatcher with these Parameters: its gang's, or its own. Fails where it has none: of best
+%   Whose offset is that of the Dispatcher with these Parameters: its gang's, or its own. Fails where it has none: of
+%   best
 %   effort and soft real time, and where the manifest says when the first release is.
 
 who(Domain, Dispatcher, gang(_, _, _, auto), Who) :-
@@ -110,7 +114,8 @@ who(Domain, Dispatcher, gang(_, _, _, auto), Who) :-
     ).
 who(_, Dispatcher, hard(_, _, _, auto), Dispatcher).
 
-%   matrix(+Schedule, -Empty, -Bound): the rows are the offsets in use, the columns the cores on which something begins at one.
+%   matrix(+Schedule, -Empty, -Bound): the rows are the offsets in use, the columns the cores on which something
+%   begins at one.
 
 matrix(Schedule, Empty, Bound) :-
     findall(cell(Core, Offset, Kind),
@@ -142,7 +147,8 @@ longest_run(Sorted, Most) :-
 
 %!  next_schedules(+Domain, -Combinations, -Inferences) is det.
 %
-%   The combinations of Domain's component in the order in which their schedules are due: the current one, then those one
+%   The combinations of Domain's component in the order in which their schedules are due: the current one, then those
+%   one
 %   phase change away, and so on (next_combinations/2).
 %
 %   @error placement_error(Text)
@@ -167,7 +173,8 @@ granted_phases(Domain, Dispatcher, Phases) :-
 
 %!  phases_with_offsets(+Domain, +Dispatcher, -Phases) is det.
 %
-%   As granted_phases/3, for the planners: hard(Wcet, Period, Deadline, Release, Offset) and gang/5 say the offset too. Where
+%   As granted_phases/3, for the planners: hard(Wcet, Period, Deadline, Release, Offset) and gang/5 say the offset
+%   too. Where
 %   combinations have offsets of their own it is that with all other domains as they are now.
 
 phases_with_offsets(Domain, Dispatcher, Phases) :-

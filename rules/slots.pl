@@ -28,7 +28,8 @@ processor-demand analysis (Zhang and Burns, 2009). All arithmetic is exact.
 
 :- set_prolog_flag(optimise, true).
 
-%   Releases that are tried within a hyperperiod, at most; and jobs in the hyperperiod of all tasks, so that the kernel's
+%   Releases that are tried within a hyperperiod, at most; and jobs in the hyperperiod of all tasks, so that the
+%   kernel's
 %   own test (kernel/admission.py, which looks at two hyperperiods and 100,000 jobs) decides it as well.
 
 most_releases(2000).
@@ -44,7 +45,8 @@ column_fits(Column) :-
 %!  overload(+Column, +Factor, -Overload) is semidet.
 %
 %   With all WCETs multiplied by Factor the core is over-committed: rate(Rate, Capacity); or due(Length, Due): in an
-%   interval of Length ns so much work is due, in ns; or long(Jobs): nothing shows that it is not, and so many jobs would have
+%   interval of Length ns so much work is due, in ns; or long(Jobs): nothing shows that it is not, and so many jobs
+%   would have
 %   to be looked at to tell.
 
 overload(Column, Factor, Overload) :-
@@ -122,7 +124,8 @@ taken([task(W, P, _, Offset)|Tasks], Sum0, Sum) :-
     ),
     taken(Tasks, Sum1, Sum).
 
-%   relative(+Column, +Start, -Work): a list, for each domain, of a list, for each phase, of w(Wcet, Period, Due): Due is the first
+%   relative(+Column, +Start, -Work): a list, for each domain, of a list, for each phase, of w(Wcet, Period, Due):
+%   Due is the first
 %   deadline of a job released not before Start; `together`: all are released at the start.
 
 relative(Column, Start, Work) :-
@@ -190,7 +193,8 @@ column_task(Column, Task) :-
     member(Tasks, Phases),
     member(Task, Tasks).
 
-%   overloaded(+Work, +Factor, +Rate, -Length, -Due): within Length from the start, Due is to be done. Beyond the horizon the
+%   overloaded(+Work, +Factor, +Rate, -Length, -Due): within Length from the start, Due is to be done. Beyond the
+%   horizon the
 %   rates alone keep what is due within the interval.
 
 overloaded(Work, Factor, Rate, Length, Due) :-
@@ -277,7 +281,8 @@ tasks_last([w(_, P, Due)|Tasks], At, Last0, Last) :-
 
 %!  slots_meet(+Slot, +Other, -Meet) is semidet.
 %
-%   However slot(Wcet, Period, Deadline) and Other are put, some of their jobs want the same time: meet(Common), their starts
+%   However slot(Wcet, Period, Deadline) and Other are put, some of their jobs want the same time: meet(Common),
+%   their starts
 %   come within every distance modulo Common ns, which is less than both take. Only of slots that leave no choice
 %   (WCET equal to deadline).
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kernel.admission import CAPACITY, Demand, shortfall
 from skb.facts import Fact, compound, fact
 from skb.knowledge import KnowledgeBase
-from skb.placement import Combination, Hard, PlacementController, PlacementError, Schedule
+from skb.placement import Combination, Hard, Placement, PlacementController, PlacementError, Schedule
 
 MS = 1_000_000
 CORES = 4
@@ -203,8 +203,9 @@ def test_what_can_never_fit_is_refused_with_the_proof(four: KnowledgeBase) -> No
     with pytest.raises(PlacementError) as refused:
         controller.place(2, 2, cores=[1, 2], manifest="G 20 70 20")
     assert str(refused.value) == (
-        "core 1 cannot meet all deadlines: domain 1 needs 20 ms within 20 ms every 100 ms in phase 0, the domain needs "
-        "20 ms within 20 ms every 70 ms in phase 0; no offsets keep them apart, as a search of all has proven"
+        "core 1 cannot meet all deadlines: domain 1 needs 20 ms within 20 ms every 100 ms in phase 0, "
+        "the domain needs 20 ms within 20 ms every 70 ms in phase 0; no offsets keep them apart, "
+        "as a search of all has proven"
     )
     assert placement_facts(four) == before
 
