@@ -29,7 +29,7 @@ from kernel.messaging.notification import Notifications
 from kernel.messaging.status import ChannelStatus, ServiceStatus, channel_status, service_status
 from kernel.monitor import KillDomain, Monitor, SpawnDomain
 from kernel.multicast import tree_of
-from kernel.phase_change import ChangePhase, Outcome, Replan, Route
+from kernel.phase_change import ChangePhase, Distribute, Outcome, Replan, Route
 from kernel.planner import Planner
 from kernel.program import Program
 from kernel.programs import PROGRAMS
@@ -48,7 +48,15 @@ from kernel.timeline import Priority, Timeline
 from kernel.trace import ScheduleLog, Slice
 from kernel.waiting import waiting
 from skb.knowledge import KnowledgeBase
-from skb.placement import Assignment, Combination, Move, Placement, PlacementController, PlacementError
+from skb.placement import (
+    Assignment,
+    Combination,
+    Move,
+    Parameters,
+    Placement,
+    PlacementController,
+    PlacementError,
+)
 from skb.placement import BestEffort as PlacedBestEffort
 from skb.records import Records
 
@@ -74,6 +82,7 @@ class Multikernel:
         self._channel_numbers = itertools.count(1)
         self._answers: dict[int, Outcome] = {}
         self._routes: dict[int, Route] = {}
+        self._derived: set[Combination] = set()  # whose schedules the planners have, or are about to
         self._trapped: list[Domain] = []  # since somebody last asked
         self._core_changes: dict[int, bool] = {}  # cores that have answered, and whether they are on line
         chance = random.Random(seed)
@@ -176,6 +185,7 @@ class Multikernel:
         self._domains[number] = domain
         self._replan(placement)
         self._decided(SpawnDomain(domain), placement.inferences + self._find_routes())
+        self._derive_schedules()
         try:
             self._run_until(lambda: domain.state is not DomainState.STARTING, f"spawning {name}")
         except BaseException:
@@ -237,6 +247,7 @@ class Multikernel:
             requests.append(MoveDispatcher(domain, move.dispatcher, move.core, move.phases, self.first_core))
         self._core_changes.pop(core, None)
         self._decided(TakeCoreOffline(core, tuple(requests)), inferences + self._find_routes())
+        self._derive_schedules()
         driver = self.drivers[core]
         self._run_until(
             lambda: self._core_changes.get(core) is False and not driver.online, f"taking core {core} off line"
@@ -342,6 +353,7 @@ class Multikernel:
         if domain.alive:
             domain.phase = phase
             self.controller.phase_changed(domain.id, phase)
+            self._derive_schedules()
 
     def phase_answered(self, domain: Domain, outcome: Outcome) -> None:
         """All planners have answered to the phase change that the shell asked for."""
@@ -401,6 +413,7 @@ class Multikernel:
         domain.placed(assignment)
         domain.starts[assignment.dispatcher] = request.main
         self._decided(SpawnSpanned(request, assignment.dispatcher), inferences + self._find_routes())
+        self._derive_schedules()
 
     def _way(self, mode: str, one: int, other: int) -> tuple[int, ...]:
         """The monitors that pass a message on between two cores."""
@@ -438,10 +451,34 @@ class Multikernel:
                     raise KernelError(f"the placement controller knows no {type(request).__name__}")
         except PlacementError as error:
             return Managed(Granted(0, str(error)), None, 0)
-        return Managed(Granted(number or 0), self._changed(changes), inferences + self._find_routes())
+        inferences += self._find_routes()
+        self._derive_schedules()
+        return Managed(Granted(number or 0), self._changed(changes), inferences)
+
+    def _derive_schedules(self) -> None:
+        """Have the SKB derive the schedules that are wanted next, one after the other, and tell the planners.
+
+        Only where domains have a schedule for each combination of their phases: the one that is in force, and those
+        one phase change away. Others wait until they are as near.
+        """
+        for together in {route.together for route in self._routes.values() if route.together}:
+            now = self.combination(together)
+            combinations, inferences = self.controller.combinations(together[0])
+            for each in combinations:
+                away = sum(one != other for one, other in zip(each, now, strict=True))
+                if away > 1 or each in self._derived:
+                    continue
+                schedule = self.controller.schedule(each)
+                self._derived.add(each)
+                parameters: dict[int, dict[tuple[int, int], Parameters]] = {}
+                for slot in schedule.slots:
+                    parameters.setdefault(slot.core, {})[slot.domain, slot.dispatcher] = slot.parameters
+                self._decided(Distribute(each, parameters), inferences + schedule.inferences)
+                inferences = 0
 
     def _find_routes(self) -> int:
         """Domains were placed: find how phase changes go from now on; the inferences that took."""
+        self._derived.clear()  # for another placement
         return sum(
             self._find_route(domain) for domain in self._domains.values()
             if domain.id > 0 and domain.alive and domain.has_phases

@@ -1,5 +1,5 @@
 :- encoding(utf8).
-:- policy(gang_pack, "gangs fill time slots, those that wait beside those that compute; best effort fills what is left").
+:- policy(gang_pack, "gangs fill time slots, who waits beside who computes; best effort fills the rest").
 
 % A gang takes cores of the row of time slots that it fills best (gang_row/3). Of those a gang that computes takes the cores with
 % least to do, and one that waits for devices half of its time or more (io_share/2) those with most, so that each gets beside
