@@ -10,7 +10,8 @@ from skb.knowledge import KnowledgeBase
 Load = Callable[[str], KnowledgeBase]
 
 OF_WHAT_RUNS = {
-    "explain", "record", "record_attribute", "component", "next_combinations", "schedule", "asks", "gang_row", "io_bound",
+    "explain", "record", "record_attribute", "component", "next_combinations", "schedule", "asks", "gang_row",
+    "io_bound",
 }
 OF_WHAT_IS_WRONG = {"contradiction", "finding", "pci_refusal"}
 NOT_SHIPPED = {"access_ns", "interrupt_gsi"}
