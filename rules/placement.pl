@@ -8,8 +8,7 @@
             release/1,                  % +Domain
             change_phase/2,             % +Domain, +Phase
             explain/2,                  % +Domain, -Reasons
-            trial/2,                    % +Policy, -Trials
-            rehearse/0
+            trial/2                     % +Policy, -Trials
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
@@ -20,7 +19,6 @@
 :- use_module(granting).
 :- use_module(component_packing).
 :- use_module(schedules).
-:- use_module(membership).
 :- use_module(policy).
 :- use_module(requests).
 :- use_module(choosing).
@@ -311,59 +309,3 @@ explain(Domain, Reasons) :-
             Reasons0),
     Reasons0 = [_|_],
     sort(Reasons0, Reasons).
-
-%!  rehearse is det.
-%
-%   Every shipped policy has decided once, on a machine that is forgotten again. Libraries resolve some of their
-%   own calls when they are first made, which takes a few inferences; as a decision's inferences are
-%   simulated time, the first one of a session must not differ from the next.
-
-rehearse :-
-    policies(Policies),
-    forall(member(policy(Policy, _), Policies), rehearse(Policy)).
-
-rehearse(Policy) :-
-    snapshot(( rehearsal_machine,
-               request(Policy, 1, 2, any, none, 0, _),
-               request(Policy, 2, 2, any, "B 1\nG 1.5 10 5 80 # gang\nH 3 10 8 auto\nS 1 10\n", 0, _),
-               change_phase(2, 1),
-               span(Policy, 2, any, _),
-               rehearse_slots(Policy),
-               release(2)
-             )),
-    catch(snapshot(( rehearsal_machine,
-                     request(Policy, 1, 3, any, "H 7 10 8\n", 0, _),
-                     request(Policy, 2, 4, [0, 1, 2, 3], "group a 0-1\nH 8 10\ngroup b\nB 2\n", 0, _)
-                   )),
-          error(placement_error(_), _),
-          true).
-
-%   Gangs side by side, in several combinations, that shrink, and change.
-
-rehearse_slots(Policy) :-
-    forall(( member(Step,
-                    [ request(Policy, 3, 2, [1, 2], any, "G 3 10 3\nB 1\n", 0, _),
-                      request(Policy, 4, 2, [1, 2], any, "B 1\nG 2 10 2\nG 3 20 8\n", 0, _),
-                      request(Policy, 5, 2, [1, 2], any, "H 6 10 10 0\n", 0, _),
-                      request(Policy, 6, 2, [1, 2], any, "G 4 10 4 0\nG 2 10 5\n", 0, _),
-                      schedules_of(3),
-                      leave(3, 1, _),
-                      join(3, 1, main, _),
-                      suppose(Policy, 7, 1, any, any, "G 4 10 4\n", 0, _)
-                    ])
-           ),
-           catch(ignore(Step), Ball, expected(Ball))).
-
-schedules_of(Domain) :-
-    next_schedules(Domain, Combinations, _),
-    forall(member(Combination, Combinations), schedule(Combination, _)).
-
-expected(error(placement_error(_), _)).
-expected(need_exact).                   % which loads what is not loaded at the start
-
-rehearsal_machine :-
-    findall(cpu_thread(Core, Package, 0, Thread),
-            ( member(Core, [0, 1, 2, 3]), Package is Core // 2, Thread is Core mod 2 ),
-            Facts),
-    forget_machine,
-    load_facts(boot, [ht_link(0, 1), cost(timeslice, 1, ms, "")|Facts]).

@@ -12,7 +12,7 @@ loaded into modules of their own, which import from this one.
 :- use_module(examples, []).
 :- use_module(units, []).
 :- use_module(vacating, []).
-:- use_module(phase_routes, []).
+:- use_module(rehearsal, []).
 :- use_module(membership, []).
 :- reexport(vocabulary, [declared/6]).
 :- reexport(store, [fact_source/2]).
@@ -44,4 +44,4 @@ loaded into modules of their own, which import from this one.
 :- add_import_module(skb, facts, start).
 
 :- policy:load_shipped.
-:- placement:rehearse.
+:- rehearsal:rehearse.

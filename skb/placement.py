@@ -375,7 +375,7 @@ class PlacementController:
         notes = self._kb.engine.check(path, "policy")
         if any(note.severity == "error" for note in notes):
             raise RulesRejected(path, notes)
-        found = self._decide("policy:load_policy(File, Name, _), placement:rehearse", {"File": str(path.absolute())})
+        found = self._decide("policy:load_policy(File, Name, _), rehearsal:rehearse", {"File": str(path.absolute())})
         return found["Name"], tuple(map(str, notes))
 
     def file(self, policy: str) -> Path:

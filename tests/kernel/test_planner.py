@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kernel.clock import PS_PER_MS, PS_PER_S, PS_PER_US
+from kernel.clock import PS_PER_MS, PS_PER_NS, PS_PER_S, PS_PER_US
 from kernel.domain import Domain
 from kernel.errors import KernelError
 from kernel.messaging.endpoint import Endpoint
@@ -27,6 +27,7 @@ from kernel.programming import (
 from kernel.rbed import BestEffort, Hard
 from kernel.threads import Code
 from skb.knowledge import KnowledgeBase
+from skb.placement import Hard as Slotted
 
 Load = Callable[[str], KnowledgeBase]
 
@@ -296,3 +297,50 @@ def test_a_call_that_is_refused_says_why_and_changes_nothing(
     kernel.run(10 * PS_PER_MS)
     assert len(met) == 1 and said in met[0]
     assert in_force(domain) == [BestEffort(1)]
+
+
+# -- a schedule for each combination ---------------------------------------------------------------
+
+FOUR_DOMAINS = [
+    ((1, 3), "B 1\nG 12 120 12\nG 10 120 10\nG 20 80 20\n"),
+    ((3, 1), "B 1\nG 8 120 8\nG 16 120 16\nG 16 120 16\n"),
+    ((2, 3), "B 1\nG 20 120 20\nG 8 120 8\nG 10 80 10\n"),
+    ((2, 0), "B 1\nG 16 40 16\nG 10 120 10\nG 16 120 16\n"),
+]
+"""No offsets were found that suit all combinations of their phases (a random search came upon them)."""
+
+
+def test_where_no_offsets_suit_all_combinations_each_has_its_own(load: Load) -> None:
+    kernel = Multikernel.boot(load("amd-2x2"), policy="near")
+    domains = [kernel.spawn("barrier", 2, cores=cores, manifest=manifest) for cores, manifest in FOUR_DOMAINS]
+    everybody = tuple(domain.id for domain in domains)
+    assert all(kernel.route(domain).together == everybody for domain in domains)
+    kernel.run(100 * PS_PER_MS)
+    for which, phase in ((0, 1), (1, 2), (2, 3), (3, 1), (0, 3), (1, 1)):
+        assert kernel.change_phase(domains[which].id, phase).late == 0
+        watch(kernel, domains, 150 * PS_PER_MS)
+    assert {type(each) for domain in domains for each in in_force(domain)} == {Hard}
+    schedule = kernel.controller.schedule(kernel.combination(everybody))
+    assert schedule.scope == "separate"
+    for slot in schedule.slots:
+        dispatcher = domains[slot.domain - 1].dispatchers[slot.dispatcher]
+        assert isinstance(slot.parameters, Slotted)
+        begins = dispatcher.task.release_time % (slot.parameters.period_ns * PS_PER_NS)
+        assert begins == slot.parameters.offset_ns * PS_PER_NS
+    assert all(kernel.status(domain).deadline_misses == 0 for domain in domains)
+
+
+def test_until_its_schedule_is_there_a_combination_is_best_effort(load: Load) -> None:
+    """The SKB has not come to derive it, as its core is busy with what it was asked before (§3.6.2)."""
+    kernel = Multikernel.boot(load("amd-2x2"), policy="near")
+    domains = [kernel.spawn("barrier", 2, cores=cores, manifest=manifest) for cores, manifest in FOUR_DOMAINS]
+    kernel.run(100 * PS_PER_MS)
+    for planner in kernel.planners.values():
+        planner._schedules.clear()
+    kernel.change_phase(domains[0].id, 1)
+    kernel.run(150 * PS_PER_MS)
+    assert {type(each) for each in in_force(domains[0])} == {BestEffort}
+    kernel._derived.clear()
+    kernel._derive_schedules()
+    kernel.run(300 * PS_PER_MS)
+    assert {type(each) for each in in_force(domains[0])} == {Hard}

@@ -10,9 +10,9 @@ from skb.knowledge import KnowledgeBase
 Load = Callable[[str], KnowledgeBase]
 
 OF_WHAT_RUNS = {
-    "asks", "component", "explain", "gang_row", "io_bound", "next_combinations", "record", "record_attribute",
-    "schedule",
-}  # fmt: skip
+    "explain", "record", "record_attribute", "component", "next_combinations", "schedule", "asks", "gang_row",
+    "io_bound",
+}
 OF_WHAT_IS_WRONG = {"contradiction", "finding", "pci_refusal"}
 NOT_SHIPPED = {"access_ns", "interrupt_gsi"}
 """Latency attributes (HMAT) and routed interrupt pins: real machines have them, no shipped one does."""
