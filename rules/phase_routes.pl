@@ -212,10 +212,18 @@ held_up(Cores, Left, Holds) :-
             ( member(Core, Cores),
               core_demands(Core, granted, All),
               maplist(in_force(Left), All, Tasks),
+              must_leave_time(Core, Tasks),
               others(Core, Works, Others)
             ),
             Pairs),
     dict_pairs(Holds, holds, Pairs).
+
+must_leave_time(Core, Tasks) :-
+    demands_utilisation(Tasks, Utilisation),
+    (   Utilisation < 1
+    ->  true
+    ;   refuse("hard real time leaves the planner of core ~w no time", [Core])
+    ).
 
 in_force(Left, demand(Domain, Phases), demand(Domain, InForce)) :-
     (   Left = Domain-Phase

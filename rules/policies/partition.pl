@@ -1,0 +1,13 @@
+:- encoding(utf8).
+:- policy(partition, "each domain has cores of its own; its dispatchers share them when they run short").
+
+% Static space partitioning: a core that is loaded by others than the domain being placed is forbidden, so a domain for
+% which no idle core is left is refused.
+
+cost(_, Core, Load) :-
+    load(Core, Load),
+    (   Load =:= 0
+    ->  true
+    ;   peers(Core, Peers),
+        Peers > 0
+    ).
