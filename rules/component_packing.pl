@@ -111,7 +111,10 @@ load_exact :-
     atom_concat(Folder, '/packing_exact.pl', File),
     load_files(File, [if(not_loaded), silent(true), imports([])]),
     packing_exact:rehearse_exact,
-    placement:rehearse.                 % now that decisions need not end where the search begins
+    (   current_predicate(rehearsal:rehearse/0)
+    ->  rehearsal:rehearse              % now that decisions need not end where the search begins
+    ;   true
+    ).
 
 separately([], _, _, [], _).
 separately([Combination|Combinations], Demand, Hints, Schedules, Failure) :-

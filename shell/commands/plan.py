@@ -17,15 +17,16 @@ from skb.placement import Combination, Hard, Parameters, Schedule
 @command("plan", group="placement", summary="who runs where and when, in each combination of phases",
          example="plan barrier --all")
 @click.argument("domain", required=False)
-@click.option("--all", "every", is_flag=True, help="every combination of phases there can be, not only the present one")
+@click.option("--all", "every", is_flag=True, help="every combination of phases, not only the present one")
 def plan(session: Session, domain: str | None, every: bool) -> Result:
     """Domains that have hard real time on a common core are planned together. Each combination of their phases is a
     schedule, derived by the SKB; one that is marked `now` is in force. Below the table stand, for each domain with
     phases, the way its planners are told of a change, and from when on that holds at the latest.
     """
     kernel = session.kernel
-    asked = [arguments.domain(domain, session)] if domain else [kernel.find(str(each.id)) for each in kernel.domains()]
-    domains = [each for each in asked if each.alive]
+    running = [kernel.find(str(each.id)) for each in kernel.domains()]
+    found = [arguments.domain(domain, session)] if domain else running
+    domains = [each for each in found if each.alive]
     rows, data, notes = [], [], []
     seen: set[Combination] = set()
     for each in domains:
@@ -43,7 +44,7 @@ def plan(session: Session, domain: str | None, every: bool) -> Result:
         if each.has_phases:
             notes.append(_changes(session, each))
     columns = ("phases", "", "domain", "dispatchers", "cores", "parameters")
-    show = [Table(columns, rows, frozenset()), *(text for _, text in notes)]
+    show: list[Table | str] = [Table(columns, rows, frozenset()), *(text for _, text in notes)]
     return Result({"schedules": data, "changes": [note for note, _ in notes]}, show)
 
 
@@ -80,8 +81,8 @@ def _schedule_data(session: Session, schedule: Schedule, now: bool) -> dict[str,
 def _changes(session: Session, domain: Domain) -> tuple[dict[str, object], str]:
     """How a domain's phases change, as data and as words."""
     route = session.kernel.route(domain)
-    bounds = {phase: bound for phase, bound in enumerate(route.allowances_ps)}
-    said = ", ".join(f"{format_duration(bound)} from phase {phase}" for phase, bound in bounds.items())
+    bounds = enumerate(route.allowances_ps)
+    said = ", ".join(f"{format_duration(bound)} from phase {phase}" for phase, bound in bounds)
     told = "each planner by the coordinator" if route.method == "unicast" else "planners by planners, as a tree"
     data = {
         "domain": domain.name, "method": route.method, "coordinator": route.coordinator,
