@@ -134,11 +134,16 @@ class ScheduleDerived:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a phase change: from when on it holds, on the synchronised clocks, or why it does not."""
+    """What came of a phase change: from when on it holds, on the synchronised clocks, or why it does not.
+
+    All planners had answered `answered_ps` after the coordinator's time-stamp, `late` of them that they heard of it
+    after it had begun.
+    """
 
     begins: int
     refusals: tuple[str, ...]
     late: int
+    answered_ps: int
 
 
 def change_phase(environment: Environment, phase: int) -> Generator[Operation, Any, str]:

@@ -219,7 +219,7 @@ class Planner:
             )
         request = change.request
         if request.from_shell:
-            kernel.phase_answered(domain, Outcome(change.begins, refusals, late))
+            kernel.phase_answered(domain, Outcome(change.begins, refusals, late, self._local() - timestamp))
         elif request.reply is not None:
             yield from self._monitor.urge(
                 request.asked_on, PhaseChanged(request.reply, refusals[0] if refusals else "")

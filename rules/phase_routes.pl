@@ -1,7 +1,7 @@
 :- encoding(utf8).
 :- module(phase_routes,
           [ phase_route/2,              % +Domain, -Answer
-            phase_route/4,              % +Root, +Cores, ?Method, -Route
+            phase_route/3,              % +Domain, ?Method, -Route
             response_time/3             % +Core, +Work, -Nanoseconds
           ]).
 :- use_module(library(lists)).
@@ -99,14 +99,15 @@ clock_error(Nanoseconds) :-
     once(core(Core)),
     cost_ns(tsc_read, Core, Nanoseconds).
 
-%!  phase_route(+Root, +Cores:list, ?Method, -Route) is nondet.
+%!  phase_route(+Domain, ?Method, -Route) is nondet.
 %
-%   Route is route(Tree, Told, Done): a phase change that Root coordinates over Cores, which include it, by Method
-%   `unicast` or `tree`, has been told to everybody after Told ns, and answered by everybody after Done ns, at the latest.
-%   Fails if a latency is not known.
+%   Route is route(Tree, Told, Done): a change of Domain from its first phase, by Method `unicast` or `tree`, has been
+%   told to everybody after Told ns, and answered by everybody after Done ns, at the latest. Fails if a latency is not known.
 
-phase_route(Root, Cores, Method, Route) :-
-    held_up(Cores, any, Holds),
+phase_route(Domain, Method, Route) :-
+    concerned(Domain, Root, Cores, Together),
+    left_phases(Domain, Together, [First|_]),
+    held_up(Cores, First, Holds),
     phase_route(Root, Cores, Holds, Method, Route).
 
 phase_route(Root, Cores, Holds, Method, route(Tree, Told, Done)) :-
@@ -199,7 +200,7 @@ answer_of(Core, tree(From, _), Work0, Work) :-
 %   have to do for other domains first.
 
 held_up(Cores, Left, Holds) :-
-    findall(Domain, ( facts:granted(Domain, 0, 1, _, _) ), Phased0),
+    findall(Domain, ( facts:granted(Domain, 0, 1, _, _), Left \= Domain-_ ), Phased0),
     sort(Phased0, Phased),
     findall(work(Domain, Root, All),
             ( member(Domain, Phased),
@@ -233,8 +234,6 @@ in_force(Left, demand(Domain, Phases), demand(Domain, InForce)) :-
         )
     ;   InForce = Phases
     ).
-
-%   Of the domains on Core one is the one whose phase changes; it does no harm to count it among the others.
 
 others(Core, Works, Nanoseconds) :-
     cost_ns(system_call, Core, Call),

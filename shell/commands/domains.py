@@ -137,7 +137,8 @@ def phase(session: Session, domain: str, phase: int) -> Result:
     took = session.kernel.now - before
     late = f"; {outcome.late} planners heard of it late" if outcome.late else ""
     return Result(
-        {"id": found.id, "name": found.name, "phase": phase, "took_ns": took / PS_PER_NS, "late": outcome.late},
+        {"id": found.id, "name": found.name, "phase": phase, "took_ns": took / PS_PER_NS,
+         "answered_ns": outcome.answered_ps / PS_PER_NS, "late": outcome.late},
         f"{found.name}: phase {phase}, on all cores after {format_duration(took)}{late}",
     )
 
