@@ -239,13 +239,15 @@ class Multikernel:
         for domain in self._domains.values():
             if domain.state is DomainState.STARTING and core in domain.cores:
                 raise KernelError(f"core {core} stays on line: {domain.name} is being started there")
-        moves, inferences = self.controller.vacate(core)
+        moves, changes, inferences = self.controller.vacate(core)
         requests = []
         for move in moves:
             domain = self._domains[move.domain]
             domain.placed(Assignment(move.dispatcher, move.core, move.phases))
             requests.append(MoveDispatcher(domain, move.dispatcher, move.core, move.phases, self.first_core))
         self._core_changes.pop(core, None)
+        if changes:
+            self._decided(self._changed(changes), 0)
         self._decided(TakeCoreOffline(core, tuple(requests)), inferences + self._find_routes())
         self._derive_schedules()
         driver = self.drivers[core]

@@ -49,16 +49,15 @@ _UNPLANNED = placement.BestEffort(1)
 class Planned:
     """What a dispatcher has: its parameters by phase, and those submitted last, with their first release.
 
-    They hold from `since` on, in place of `before`. `told` is the time-stamp of the change that they came with.
+    They came with the message `told`, and hold from the time in it on, in place of `before`.
     """
 
     dispatcher: Dispatcher
     phases: tuple[Parameters, ...]
     parameters: Parameters
     release: int | None = None
-    since: int = 0
     before: tuple[Parameters, int | None] | None = None
-    told: int = -1
+    told: EnterPhase | None = None
 
 
 @dataclass(slots=True)
@@ -112,27 +111,18 @@ class Planner:
     def adopt(self, dispatcher: Dispatcher, phases: tuple[Parameters, ...], moved: Planned | None = None) -> None:
         """A dispatcher comes to this core, new or as it was planned on the core it comes from.
 
-        A new one is best effort where the phase is real time, until all of its domain are there.
+        Where the phase is real time it is best effort at first: a new one until all of its domain are there, one that
+        was moved until the next slot.
         """
         domain = dispatcher.domain
-        now = self._local()
-        if moved is None:
-            first = phases[domain.phase] if domain.phase < len(phases) else _UNPLANNED
-            planned = Planned(dispatcher, phases, first if isinstance(first, placement.BestEffort) else _UNPLANNED)
-        else:
-            planned = moved
-            planned.phases = phases
+        first = phases[domain.phase] if domain.phase < len(phases) else _UNPLANNED
+        planned = Planned(dispatcher, phases, first if isinstance(first, placement.BestEffort) else _UNPLANNED)
         self._planned.setdefault(domain.id, []).append(planned)
-        if moved is not None and planned.before is not None and now < planned.since:
-            at_first, grid = planned.before
-            self._driver.add(dispatcher, _task(at_first, dispatcher), grid)
-            self._driver.change_at(
-                planned.since, dispatcher, _task(planned.parameters, dispatcher), planned.release
-            )
-        else:
-            self._driver.add(dispatcher, _task(planned.parameters, dispatcher), planned.release)
-        newest = self._in_force.get(domain.id)
-        if newest is not None and moved is not None and planned.told < newest.timestamp:
+        self._driver.add(dispatcher, _task(planned.parameters, dispatcher))
+        known = [self._in_force.get(domain.id), None if moved is None else moved.told]
+        newest = max((each for each in known if each is not None), key=lambda each: each.timestamp, default=None)
+        if moved is not None and newest is not None:
+            self._in_force[domain.id] = newest
             self._submit(planned, self._wanted(planned, newest), newest)
 
     def release(self, dispatcher: Dispatcher, to: int | None = None) -> Planned | None:
@@ -278,7 +268,7 @@ class Planner:
 
         Real time ends with the period that it is in then. What waits for a first release goes on as it was till then.
         """
-        planned.told = message.timestamp
+        planned.told = message
         counted_from_now = isinstance(wanted, placement.Hard) and wanted.release_ns is not None
         if wanted == planned.parameters and not counted_from_now:
             return ""
@@ -305,7 +295,7 @@ class Planner:
         except Overcommitted as error:
             return f"core {self._monitor.core}: {error}"
         planned.before = planned.parameters, planned.release
-        planned.parameters, planned.release, planned.since = wanted, release, at
+        planned.parameters, planned.release = wanted, release
         return ""
 
     def _take_back(self, planned: Planned) -> None:

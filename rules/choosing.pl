@@ -2,6 +2,7 @@
 :- module(choosing,
           [ choose/4,                   % +Cores, +Requests, +Policy, -Choices
             choose/6,                   % +Cores, +Requests, +Policy, +Room, -Choices, -Decided
+            with_gangs_elsewhere/2,     % +Places, :Goal
             last_warning/1,             % -Text
             keep_warning/1              % +Text
           ]).
@@ -235,10 +236,30 @@ forbidden_counts(Candidates, Apart, Roomy, Ranking, forbidden(ByPolicy, NoRoom, 
     NoRoom is Distinct - Free,
     SameGang is All - Distinct.
 
+taken_by(Group, Core) :-
+    (   group_core(Group, Core)
+    ;   elsewhere(Group, Core)
+    ),
+    !.
+
+%!  with_gangs_elsewhere(+Places:list, :Goal) is semidet.
+%
+%   As once(Goal), which chooses cores for some members of gangs that have others on cores already: Places has a
+%   Group-Core for each of those.
+
+:- meta_predicate with_gangs_elsewhere(+, 0).
+:- dynamic elsewhere/2.                 % Group, Core
+
+with_gangs_elsewhere(Places, Goal) :-
+    setup_call_cleanup(
+        forall(member(Group-Core, Places), assertz(elsewhere(Group, Core))),
+        once(Goal),
+        retractall(elsewhere(_, _))).
+
 apart(Request, Candidates, Apart) :-
     (   ganged(Request)
     ->  Request = request(_, Group, _),
-        exclude(group_core(Group), Candidates, Apart)
+        exclude(taken_by(Group), Candidates, Apart)
     ;   Apart = Candidates
     ).
 

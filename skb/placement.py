@@ -297,16 +297,16 @@ class PlacementController:
         inferences, changes = found["Answer"].args
         return _moves(changes), inferences
 
-    def vacate(self, core: int) -> tuple[tuple[Move, ...], int]:
+    def vacate(self, core: int) -> tuple[tuple[Move, ...], tuple[Move, ...], int]:
         """Take a core off line: nothing is placed there any more, and these dispatchers are placed elsewhere now.
 
-        The result is those, and what inferences it took.
+        The result is those, others whose time slots are others now, and what inferences it took.
         PlacementError where somebody has to stay there; then nothing has changed.
         """
         found = self._decide("vacating:vacate(Core, Answer), choosing:last_warning(Warning)", {"Core": core})
         self.warning = str(found["Warning"])
-        inferences, answer = found["Answer"].args
-        return _moves(answer), inferences
+        inferences, moves, changes = found["Answer"].args
+        return _moves(moves), _moves(changes), inferences
 
     def restore(self, core: int) -> None:
         """The core is on line again."""

@@ -17,6 +17,7 @@ from kernel.messaging.endpoint import Endpoint
 from kernel.messaging.ump import channel
 from kernel.multikernel import CoreStatus, Multikernel
 from kernel.program import PROGRAMS, Environment, Loop, Program, Receive, Send, Spend
+from kernel.rbed import Hard
 from kernel.threads import Code
 from kernel.timeline import Priority
 from skb.knowledge import KnowledgeBase
@@ -70,16 +71,34 @@ def test_best_effort_dispatchers_go_elsewhere_and_keep_what_they_did(kernel: Mul
     assert domain.gone
 
 
-def test_who_was_promised_the_core_keeps_it(kernel: Multikernel) -> None:
-    gang = kernel.spawn("barrier", 16, manifest="B 1\nG 40 160 40 480\n")
+def test_who_was_put_on_the_core_by_its_user_stays_there(kernel: Multikernel) -> None:
     pinned = kernel.spawn("cpu_bound", cores=(5,))
     before = kernel.now
-    with pytest.raises(PlacementError, match=(
-        f"core 5 stays on line: domain {gang.id} has 25.0 % of it as hard real time in phase 1; "
-        f"domain {pinned.id} is pinned to it"
-    )):
+    with pytest.raises(PlacementError, match=f"core 5 stays on line: domain {pinned.id} is pinned to it"):
         kernel.take_offline(5)
     assert (kernel.now, core(kernel, 5).state) == (before, "running")
+
+
+def test_a_gang_that_needs_every_core_keeps_them(kernel: Multikernel) -> None:
+    kernel.spawn("barrier", 16, manifest="B 1\nG 40 160 40 480\n")
+    with pytest.raises(PlacementError, match=r"5 stays on line: the gang main has more members than .* 15 cores"):
+        kernel.take_offline(5)
+    assert kernel.drivers[5].online
+
+
+def test_a_member_of_a_gang_moves_into_its_slot_on_another_core(kernel: Multikernel) -> None:
+    gang = kernel.spawn("barrier", 4, manifest="B 1\nG 20 80 20\n")
+    kernel.change_phase(gang.id, 1)
+    kernel.run(300 * PS_PER_MS)
+    before = gang.cores
+    moved = kernel.take_offline(before[2])
+    assert [(domain.id, to in before) for domain, to in moved] == [(gang.id, False)]
+    kernel.run(300 * PS_PER_MS)
+    grids = {each.task.release_time % (80 * PS_PER_MS) for each in gang.dispatchers.values()}
+    assert len(grids) == 1 and {each.task.parameters for each in gang.dispatchers.values()} == {
+        Hard(20 * PS_PER_MS, 80 * PS_PER_MS, 20 * PS_PER_MS)
+    }
+    assert kernel.status(gang).deadline_misses == 0
 
 
 def test_the_core_of_the_skb_stays(kernel: Multikernel) -> None:

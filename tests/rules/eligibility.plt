@@ -50,19 +50,26 @@ anew(Goal) :-
 
 test(best_effort_goes_elsewhere_and_nothing_comes, Moves-Refusal == [move(1, 0, 1, [best_effort(1)])]-'core 0 is off line; core online 0 brings it back') :-
     anew(( placement:request(load_balance, 1, 1, any, none, 0, _),
-           vacating:vacate(0, answer(_, Moves)),
+           vacating:vacate(0, answer(_, Moves, [])),
            plunit_eligibility:refused(placement:request(load_balance, 2, 1, [0], none, 0, _), Refusal) )).
 test(it_goes_where_its_image_runs, Moves == [move(1, 0, 3, [best_effort(1)])]) :-
     anew(( placement:request(load_balance, 1, 1, any, [x86_32], none, 0, _),
-           vacating:vacate(2, answer(_, Moves)) )).
-test(who_has_to_stay_is_named_with_figures,
-     Text == 'core 2 stays on line: domain 1 has 50.0 % of it as hard real time in phase 1; domain 2 is pinned to it') :-
+           vacating:vacate(2, answer(_, Moves, [])) )).
+test(who_has_to_stay_is_named, Text == 'core 2 stays on line: domain 2 is pinned to it') :-
     anew(( placement:request(load_balance, 1, 1, any, [x86_32], "B 1\nH 5 10 10 480\n", 0, _),
            placement:request(load_balance, 2, 1, [2], none, 0, _),
            plunit_eligibility:refused(vacating:vacate(2, _), Text) )).
-test(the_last_core_that_an_image_runs_on_stays, Text == 'the image is built for x86_32; the cores run x86_64') :-
+test(the_last_core_that_an_image_runs_on_stays, Text == 'core 2 stays on line: the image is built for x86_32; the cores run x86_64') :-
     anew(( placement:request(load_balance, 1, 1, any, [x86_32], none, 0, _),
-           vacating:vacate(3, answer(_, [])),
+           vacating:vacate(3, answer(_, [], [])),
+           plunit_eligibility:refused(vacating:vacate(2, _), Text) )).
+test(real_time_goes_where_there_is_room_for_it,
+     Moves == [move(1, 0, 3, [best_effort(1), hard(5000000, 10000000, 10000000, auto, 0)])]) :-
+    anew(( placement:request(load_balance, 1, 1, any, [x86_32], "B 1\nH 5 10\n", 0, _),
+           vacating:vacate(2, answer(_, Moves, [])) )).
+test(nobody_gets_less_for_it, true(sub_string(Text, 0, _, _, "core 2 stays on line: "))) :-
+    anew(( placement:request(load_balance, 1, 1, any, [x86_32], "B 1\nH 5 10\n", 0, _),
+           placement:request(load_balance, 2, 1, [3], any, "H 6 10 10\n", 0, _),
            plunit_eligibility:refused(vacating:vacate(2, _), Text) )).
 test(the_last_core_stays, Text == 'core 3 is the last one on line') :-
     anew(( vacating:vacate(0, _), vacating:vacate(1, _), vacating:vacate(2, _),
