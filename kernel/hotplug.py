@@ -51,6 +51,14 @@ class TakeCoreOffline:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveDispatchers:
+    """To the coordinator: these moves, each from a core that stays on line."""
+
+    moves: tuple[tuple[int, MoveDispatcher], ...]
+    """From which core, and what."""
+
+
+@dataclass(frozen=True, slots=True)
 class AdoptDispatcher:
     """To the new core's monitor: the dispatcher is yours. The coordinator is told when it is scheduled."""
 
@@ -113,6 +121,7 @@ class HotPlug:
         self._binding = binding
         self._moving: dict[int, int] = {}  # at the coordinator, by core: dispatchers under way
         monitor.handlers[TakeCoreOffline] = self._take_offline
+        monitor.handlers[MoveDispatchers] = self._move_all
         monitor.handlers[MoveDispatcher] = self._move
         monitor.handlers[AdoptDispatcher] = self._adopt
         monitor.handlers[DispatcherMoved] = self._moved
@@ -166,8 +175,13 @@ class HotPlug:
             dispatcher.end()
 
     def _moved(self, message: DispatcherMoved) -> Handling:
-        self._moving[message.core] -= 1
-        yield from self._halt_if_empty(message.core)
+        if message.core in self._moving:
+            self._moving[message.core] -= 1
+            yield from self._halt_if_empty(message.core)
+
+    def _move_all(self, message: MoveDispatchers) -> Handling:
+        for core, move in message.moves:
+            yield from self._monitor.send(core, move)
 
     def _halt_if_empty(self, core: int) -> Handling:
         if self._moving.get(core) == 0:

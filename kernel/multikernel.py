@@ -22,7 +22,7 @@ from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain, DomainState
 from kernel.errors import KernelError
 from kernel.hardware import Hardware
-from kernel.hotplug import BringCoreOnline, HotPlug, MoveDispatcher, TakeCoreOffline
+from kernel.hotplug import BringCoreOnline, HotPlug, MoveDispatcher, MoveDispatchers, TakeCoreOffline
 from kernel.messaging.binding import Binding
 from kernel.messaging.multihop import Circuits
 from kernel.messaging.notification import Notifications
@@ -56,6 +56,7 @@ from skb.placement import (
     Placement,
     PlacementController,
     PlacementError,
+    Replacement,
 )
 from skb.placement import BestEffort as PlacedBestEffort
 from skb.records import Records
@@ -255,6 +256,21 @@ class Multikernel:
             lambda: self._core_changes.get(core) is False and not driver.online, f"taking core {core} off line"
         )
         return [(self._domains[move.domain], move.core) for move in moves]
+
+    def replace(self) -> list[Replacement]:
+        """Move who is better off elsewhere by more than the move costs; returns when all have moved."""
+        found, inferences = self.controller.replace()
+        moves = []
+        for each in found:
+            domain, move = self._domains[each.move.domain], each.move
+            domain.placed(Assignment(move.dispatcher, move.core, move.phases))
+            order = MoveDispatcher(domain, move.dispatcher, move.core, move.phases, self.first_core)
+            moves.append((each.before, order))
+        if moves:
+            self._decided(MoveDispatchers(tuple(moves)), inferences + self._find_routes())
+            self._derive_schedules()
+            self._run_until(lambda: all(_has_moved(order) for _, order in moves), "moving dispatchers")
+        return list(found)
 
     def bring_online(self, core: int) -> None:
         """Bring a core back; returns when its monitor runs and its timer is in step. PlacementError if it runs."""
@@ -555,3 +571,9 @@ class Multikernel:
         taken = {domain.name for number, domain in self._domains.items() if number > 0 and domain.alive}
         names = itertools.chain([program], (f"{program}.{n}" for n in itertools.count(2)))
         return next(name for name in names if name not in taken)
+
+
+def _has_moved(order: MoveDispatcher) -> bool:
+    """Whether the dispatcher is on its new core, or no more."""
+    dispatcher = order.domain.dispatchers.get(order.index)
+    return not order.domain.alive or dispatcher is None or (dispatcher.scheduled and dispatcher.core == order.to)

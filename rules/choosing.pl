@@ -3,8 +3,7 @@
           [ choose/4,                   % +Cores, +Requests, +Policy, -Choices
             choose/6,                   % +Cores, +Requests, +Policy, +Room, -Choices, -Decided
             with_gangs_elsewhere/2,     % +Places, :Goal
-            last_warning/1,             % -Text
-            keep_warning/1              % +Text
+            last_warning/1              % -Text
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
@@ -28,7 +27,6 @@ a request is refused.
 */
 
 :- dynamic
-       warning/1,                       % of the last decision
        decides/1,                       % Policy
        room_is/1,                       % slots or always
        group_core/2,                    % Group, Core: a dispatcher of the group is there
@@ -52,7 +50,7 @@ choose(Cores, Requests, Policy, Choices) :-
 
 choose(Cores, Requests, Policy, Room, Choices, Decided) :-
     candidate_cores(Cores, Candidates),
-    retractall(warning(_)),
+    nb_setval(policy_warning, ""),
     catch(( decide(Cores, Candidates, Requests, Policy, Room, Choices), Decided = Policy ),
           error(bad_policy(Text), _),
           ( taken_over(Policy, Text, Decided),
@@ -72,26 +70,19 @@ taken_over(Policy, Text, Default) :-
     (   Policy == Default
     ->  throw(error(policy_error(Text), _))
     ;   format(string(Warning), "~s; ~w has decided", [Text, Default]),
-        assertz(warning(Warning))
+        nb_setval(policy_warning, Warning)
     ).
 
 %!  last_warning(-Text) is det.
 %
 %   What the policy of the last decision did instead of deciding, and who has decided; "" if it did decide.
 
+%   What is supposed only, and undone, leaves its warning behind: it is no fact.
+
 last_warning(Text) :-
-    (   warning(Known)
-    ->  Text = Known
-    ;   Text = ""
-    ).
+    nb_getval(policy_warning, Text).
 
-%!  keep_warning(+Text) is det.
-%
-%   last_warning/1 of a decision that left nothing else behind.
-
-keep_warning(Text) :-
-    retractall(warning(_)),
-    assertz(warning(Text)).
+:- initialization(nb_setval(policy_warning, "")).
 
 candidate_cores(any, Cores) :-
     !,

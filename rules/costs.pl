@@ -1,6 +1,8 @@
 :- encoding(utf8).
 :- module(costs,
           [ cost_of/4,                  % ?Name, ?Value, ?Unit, ?Source
+            cost_ns/3,                  % +Name, +Core, -Nanoseconds
+            nanoseconds_per/2,          % ?Unit, ?Nanoseconds
             line_transfer/3             % ?From, ?To, ?Cycles
           ]).
 :- use_module(store).
@@ -44,6 +46,8 @@ default_cost(fpu_save, 52, cycles, "measured: FXSAVE64, AMD EPYC at 2.6 GHz, ben
 default_cost(fpu_restore, 104, cycles, "measured: FXRSTOR64, AMD EPYC at 2.6 GHz, benchmarks/fpu_save.c").
 default_cost(sql_instruction, 11, ns,
              "measured: 10.9-11.4 ns in SQLite 3.40.1, AMD EPYC at 2.6 GHz, benchmarks/sql_instruction.py").
+default_cost(replacement_horizon, 1, s,
+             "chosen: placement is the longest of the scales, far above timeslices (dissertation 3.4.2)").
 default_cost(inference, 18, ns, "measured: 1,000,000 inferences take 16-20 ms in SWI-Prolog 9.0.4").
 
 %!  cost_of(?Name, ?Value, ?Unit, ?Source) is nondet.
@@ -55,6 +59,28 @@ cost_of(Name, Value, Unit, Source) :-
 cost_of(Name, Value, Unit, Source) :-
     default_cost(Name, Value, Unit, Source),
     \+ facts:cost(Name, _, _, _).
+
+%!  cost_ns(+Name, +Core, -Nanoseconds) is semidet.
+%
+%   What the mechanism Name takes on Core.
+
+cost_ns(Name, Core, Nanoseconds) :-
+    once(cost_of(Name, Value, Unit, _)),
+    (   Unit == cycles
+    ->  clock_hz(Core, Hertz),
+        Nanoseconds is Value * 1000000000 / Hertz
+    ;   nanoseconds_per(Unit, Scale),
+        Nanoseconds is Value * Scale
+    ).
+
+%!  nanoseconds_per(?Unit, ?Nanoseconds) is nondet.
+%
+%   A Unit of time has so many.
+
+nanoseconds_per(ns, 1).
+nanoseconds_per(us, 1000).
+nanoseconds_per(ms, 1000000).
+nanoseconds_per(s, 1000000000).
 
 %!  line_transfer(?From, ?To, ?Cycles) is nondet.
 %

@@ -110,11 +110,6 @@ in_ns(Unit, Latency, _, Nanoseconds) :-
     nanoseconds_per(Unit, Scale),
     Nanoseconds is Latency * Scale.
 
-nanoseconds_per(ns, 1).
-nanoseconds_per(us, 1000).
-nanoseconds_per(ms, 1000000).
-nanoseconds_per(s, 1000000000).
-
 %!  nearest_cores(+Core, -Cores) is det.
 %
 %   Cores are all other cores, nearest first: by distance/3 where it was measured of all of them, else by the

@@ -11,7 +11,6 @@
 :- use_module(topology).
 :- use_module(distance).
 :- use_module(costs).
-:- use_module(requests, [nanoseconds_per/2]).
 :- use_module(admission).
 :- use_module(combinations).
 :- use_module(refusal).
@@ -261,15 +260,6 @@ awake(Core, Nanoseconds) :-
     cost_ns(interrupt, Core, Interrupt),
     cost_ns(context_switch, Core, Switch),
     Nanoseconds is Interrupt + Switch.
-
-cost_ns(Name, Core, Nanoseconds) :-
-    once(cost_of(Name, Value, Unit, _)),
-    (   Unit == cycles
-    ->  clock_hz(Core, Hertz),
-        Nanoseconds is Value * 1000000000 / Hertz
-    ;   nanoseconds_per(Unit, Scale),
-        Nanoseconds is Value * Scale
-    ).
 
 %!  response_time(+Core, +Work, -Nanoseconds) is det.
 %

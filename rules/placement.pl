@@ -127,11 +127,7 @@ request(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer) :-
 %   The answer that request/8 would give; nothing changes.
 
 suppose(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer) :-
-    counted(snapshot(( request(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer),
-                       last_warning(Warning)
-                     )),
-            _),
-    keep_warning(Warning).
+    counted(snapshot(request(Policy, Domain, Dispatchers, Cores, Image, Text, Coordinator, Answer)), _).
 
 %!  span(+Policy, +Domain, +Cores, -Answer) is det.
 %

@@ -9,6 +9,7 @@
 :- use_module(membership).
 :- use_module(schedules).
 :- use_module(phase_routes).
+:- use_module(replacing).
 
 /** <module> Every kind of decision, made once before the first that counts
 */
@@ -31,7 +32,8 @@ rehearse_choice(Policy) :-
     snapshot(( rehearsal_machine,
                request(Policy, 1, 2, any, none, 0, _),
                request(Policy, 2, 2, any, "B 1\nG 1.5 10 5 80\nH 3 10 8 auto\n", 0, _),
-               allowed(span(Policy, 2, any, _))
+               allowed(span(Policy, 2, any, _)),
+               replace(Policy, _)
              )).
 
 %   rehearse(+Policy): everything, by one that shrinks what others have and by one that refuses.
@@ -47,7 +49,8 @@ rehearse(Policy) :-
                allowed(join(1, 0, main, _)),
                allowed(phase_route(1, _)),
                rehearse_slots(Policy),
-               release(2)
+               release(2),
+               replace(Policy, _)
              )),
     catch(snapshot(( rehearsal_machine,
                      request(Policy, 1, 3, any, "H 7 10 8\n", 0, _),

@@ -4,8 +4,7 @@
             group_parameters/3,         % +Manifest, +Group, -Phases
             real_time/1,                % +Request
             hard/1,                     % +Request
-            ganged/1,                   % +Request
-            nanoseconds_per/2           % ?Unit, ?Nanoseconds
+            ganged/1                    % +Request
           ]).
 :- use_module(library(lists)).
 :- use_module(library(apply)).
@@ -71,13 +70,6 @@ lengthened(Phases0, Count, Phases) :-
     append(Phases0, Rest, Phases),
     maplist(=(Last), Rest),
     !.
-
-%!  nanoseconds_per(?Unit, ?Nanoseconds) is nondet.
-
-nanoseconds_per(ns, 1).
-nanoseconds_per(us, 1000).
-nanoseconds_per(ms, 1000000).
-nanoseconds_per(s, 1000000000).
 
 real_time(request(_, _, Phases)) :-
     member(Parameters, Phases),

@@ -102,6 +102,16 @@ class Move:
     phases: tuple[Parameters, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A dispatcher that is placed on another core than `before`: what it gains, and what the move costs."""
+
+    move: Move
+    before: int
+    gain_ns: int
+    cost_ns: int
+
+
 Combination = tuple[tuple[int, int], ...]
 """The phase that each domain of a component is in: (domain, phase), by domain."""
 
@@ -308,6 +318,12 @@ class PlacementController:
         inferences, moves, changes = found["Answer"].args
         return _moves(moves), _moves(changes), inferences
 
+    def replace(self) -> tuple[tuple[Replacement, ...], int]:
+        """Place anew, by the policy in use, who is better off elsewhere by more than a move costs; and inferences."""
+        found = self._decide("replacing:replace(Policy, Answer)", {"Policy": self.policy})
+        inferences, moves = found["Answer"].args
+        return tuple(_replacement(move) for move in moves), inferences
+
     def restore(self, core: int) -> None:
         """The core is on line again."""
         self._decide("vacating:restore(Core)", {"Core": core})
@@ -412,6 +428,12 @@ def _phases(terms: Sequence[Compound]) -> tuple[Parameters, ...]:
 def _moves(terms: Sequence[Compound]) -> tuple[Move, ...]:
     each: list[tuple[Any, ...]] = [term.args for term in terms]
     return tuple(Move(domain, index, core, _phases(phases)) for domain, index, core, phases in each)
+
+
+def _replacement(term: Compound) -> Replacement:
+    arguments: tuple[Any, ...] = term.args
+    domain, dispatcher, before, core, gain, cost, phases = arguments
+    return Replacement(Move(domain, dispatcher, core, _phases(phases)), before, gain, cost)
 
 
 def _parameters(term: Compound) -> Parameters:

@@ -40,11 +40,13 @@ def core_show(session: Session, cores: str | None) -> Result:
     return Result(data, Table(columns, rows, frozenset(columns) - {"state", "isa"}))
 
 
-@command("core offline", group="machine", summary="take a core off line; its best-effort dispatchers move elsewhere",
+@command("core offline", group="machine", summary="take a core off line; its dispatchers move elsewhere",
          example="core offline 14")
 @click.argument("core")
 def core_offline(session: Session, core: str) -> Result:
-    """Where they go, the policy in use decides. Refused where a domain has real time there, or was pinned to it."""
+    """Where they go, the policy in use decides. Refused where a domain was pinned to it, or has real time there that
+    no other core has room for.
+    """
     number = _one(core, session)
     before = session.kernel.now
     moved = session.kernel.take_offline(number)

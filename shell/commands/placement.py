@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from kernel.clock import PS_PER_NS, format_duration
 from kernel.domain import Domain
 from shell import pictures
 from shell.commands import arguments, domains
@@ -129,6 +130,28 @@ def place(
         f"{', '.join(changed)} would change" if changed else "nobody else would change")
     columns = ("program", "dispatcher", "core", "phase", "parameters")
     return Result(data, [Table(columns, rows, frozenset(("dispatcher", "core", "phase"))), line], found.warning)
+
+
+@command("rebalance", group="placement", summary="move who is better off on another core by more than the move costs",
+         example="rebalance")
+def rebalance(session: Session) -> Result:
+    """Domains end, cores come back: what was placed well may not be so any more. The policy in use ranks the cores
+    for each best-effort dispatcher that is not pinned, all others being where they are. The difference, as a share of
+    a core over the cost `replacement_horizon`, is the gain; what a move takes is known from its mechanism.
+    """
+    kernel = session.kernel
+    found = kernel.replace()
+    rows, data = [], []
+    for each in found:
+        name, gain, cost = kernel.name_of(each.move.domain), each.gain_ns, each.cost_ns
+        rows.append((name, str(each.move.dispatcher), str(each.before), str(each.move.core),
+                     format_duration(gain * PS_PER_NS), format_duration(cost * PS_PER_NS)))
+        data.append({"domain": name, "dispatcher": each.move.dispatcher, "from": each.before, "to": each.move.core,
+                     "gain_ns": gain, "cost_ns": cost})
+    columns = ("domain", "dispatcher", "from", "to", "gain", "cost")
+    if not rows:
+        return Result(data, "everybody is where the policy would have them, or as well off")
+    return Result(data, Table(columns, rows, frozenset(columns) - {"domain"}))
 
 
 @command("explain", group="placement", summary="why a domain's dispatchers are where they are, or why a goal holds",

@@ -314,3 +314,20 @@ def test_whatever_happens_every_picosecond_is_accounted_for_and_nothing_is_lost(
     assert sum(len(driver.dispatchers) for driver in kernel.drivers.values()) == 33 + sum(
         len(domain.dispatchers) for domain in alive
     )
+
+
+def test_who_shares_a_core_moves_to_one_that_came_back(kernel: Multikernel) -> None:
+    """Placed anew where that is worth a move, and not again."""
+    domain = kernel.spawn("cpu_bound", 16)
+    kernel.take_offline(5)
+    kernel.bring_online(5)
+    assert 5 not in domain.cores
+    (move,) = kernel.replace()
+    assert (move.move.core, move.gain_ns > move.cost_ns) == (5, True)
+    assert sorted(domain.cores) == list(range(16))
+    assert kernel.replace() == []
+    before = kernel.status(domain).progress
+    kernel.run(100 * PS_PER_MS)
+    assert kernel.status(domain).progress > before
+    assert all(each.driver.core.number == domain.placement.assignments[index].core
+               for index, each in domain.dispatchers.items())
