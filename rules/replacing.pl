@@ -44,7 +44,9 @@ replaced(Policy, Moves) :-
     use_policy(Policy),
     findall(Domain-Dispatcher, movable(Domain, Dispatcher), Pairs0),
     sort(Pairs0, Pairs),
-    foldl(consider(Policy), Pairs, Moves, []).
+    catch(foldl(consider(Policy), Pairs, Moves, []),
+          error(bad_policy(Text), _),
+          throw(error(policy_error(Text), _))).
 
 movable(Domain, Dispatcher) :-
     facts:allocation(Domain, Dispatcher, _),
