@@ -77,7 +77,8 @@ class EnterPhase:
     """To a planner: the domain is in `phase` from `begins` on; pass it on to `below`, and answer to core `above`.
 
     Both times are on the synchronised clocks; explicit releases count from `timestamp`. `combination` names the
-    schedule where it depends on other domains' phases. With `instead`, what was to begin is taken back.
+    schedule where it depends on other domains' phases. `number` is the sender's, for the answer. With `instead`, what
+    was to begin is taken back.
     """
 
     domain: Domain
@@ -87,15 +88,17 @@ class EnterPhase:
     combination: Combination
     below: Tree
     above: int
+    number: int = 0
     instead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseAnswer:
-    """To the planner above: what became of it on all cores below: why it was refused, and how many heard it late."""
+    """To the planner above: what its message `number` has come to on all cores below, and how many were late."""
 
     domain: Domain
     timestamp: int
+    number: int
     refusals: tuple[str, ...]
     late: int
 

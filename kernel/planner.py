@@ -10,6 +10,7 @@ their clocks (§3.5.4), so that nobody ever sees half a change.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ class Planned:
 class _Gathering:
     """The answers to one EnterPhase that a planner still waits for, its own among them."""
 
+    number: int
     message: EnterPhase
     waiting: int
     refusals: list[str]
@@ -92,7 +94,8 @@ class Planner:
         self._schedules: dict[Combination, Mapping[tuple[int, int], Parameters]] = {}
         self._in_force: dict[int, EnterPhase] = {}  # the newest message on each domain
         self._left: dict[int, list[tuple[int, int]]] = {}  # by domain: when a dispatcher left, and to which core
-        self._gathering: dict[tuple[int, int], _Gathering] = {}  # by domain and time-stamp
+        self._gathering: dict[int, _Gathering] = {}  # by number
+        self._numbers = itertools.count(1)
         self._changes: dict[int, _Change] = {}  # by the first of the domains that change together
         self._queued: dict[int, deque[ChangePhase]] = {}
         self._begins = 0  # when the newest change that is coordinated here begins
@@ -222,12 +225,12 @@ class Planner:
     def _enter(self, message: EnterPhase) -> Handling:
         domain = message.domain
         below = [*message.below.subtrees, *self._followed(message)]
-        gathering = _Gathering(message, len(below) + 1, [])
-        self._gathering[domain.id, message.timestamp] = gathering
+        gathering = _Gathering(next(self._numbers), message, len(below) + 1, [])
+        self._gathering[gathering.number] = gathering
         for subtree in below:
             down = EnterPhase(
                 domain, message.phase, message.timestamp, message.begins, message.combination, subtree,
-                self._monitor.core, message.instead,
+                self._monitor.core, gathering.number, message.instead,
             )
             yield from self._monitor.urge(subtree.core, down)
         refusal, late = yield Invoke(lambda _: self._put_into_force(message))
@@ -252,7 +255,8 @@ class Planner:
                 refusal = self._submit(planned, self._wanted(planned, message), message)
                 if refusal:
                     refusals.append(refusal)
-            self._in_force[number] = message
+            if message.domain.alive and (number == message.domain.id or number in self._planned):
+                self._in_force[number] = message
         return tuple(refusals), late
 
     def _wanted(self, planned: Planned, message: EnterPhase) -> Parameters:
@@ -311,17 +315,17 @@ class Planner:
         if gathering.waiting:
             return
         message = gathering.message
-        self._gathering.pop((message.domain.id, message.timestamp), None)
-        answer = PhaseAnswer(message.domain, message.timestamp, tuple(gathering.refusals), gathering.late)
+        del self._gathering[gathering.number]
+        answer = PhaseAnswer(
+            message.domain, message.timestamp, message.number, tuple(gathering.refusals), gathering.late
+        )
         if message.above == self._monitor.core:
             yield from self._over(answer.domain, answer.timestamp, answer.refusals, answer.late)
         else:
             yield from self._monitor.urge(message.above, answer)
 
     def _answer(self, message: PhaseAnswer) -> Handling:
-        gathering = self._gathering.get((message.domain.id, message.timestamp))
-        if gathering is not None:
-            yield from self._gathered(gathering, message.refusals, message.late)
+        yield from self._gathered(self._gathering[message.number], message.refusals, message.late)
 
     # -- what the placement controller has decided since -------------------------------------------
 
