@@ -131,10 +131,12 @@ class CpuDriver:
         self._coming.append(_Coming(max(at, local), dispatcher, parameters, release))
         self._coming.sort(key=lambda coming: coming.at)
 
-    def forget_changes(self, dispatcher: Dispatcher) -> bool:
-        """Drop the changes that are still to come to a dispatcher; whether there were any."""
+    def forget_changes(self, dispatcher: Dispatcher, since: int = 0) -> bool:
+        """Drop the changes that are still to come to a dispatcher, from `since` on; whether there were any."""
         before = len(self._coming)
-        self._coming = [coming for coming in self._coming if coming.dispatcher is not dispatcher]
+        self._coming = [
+            coming for coming in self._coming if coming.dispatcher is not dispatcher or coming.at < since
+        ]
         return len(self._coming) < before
 
     def _change_what_is_due(self, now: int) -> None:

@@ -85,6 +85,7 @@ class Multikernel:
         self._routes: dict[int, Route] = {}
         self._derived: set[Combination] = set()  # whose schedules the planners have, or are about to
         self._trapped: list[Domain] = []  # since somebody last asked
+        self._unlocked: list[Domain] = []  # likewise
         self._core_changes: dict[int, bool] = {}  # cores that have answered, and whether they are on line
         chance = random.Random(seed)
         self.drivers = {
@@ -130,13 +131,24 @@ class Multikernel:
         controller = PlacementController(kb, policy)
         controller.clear()
         kernel = cls(kb, controller, seed)
-        kernel._post(kernel.first_core, StartSynchronisation())
-        kernel._run_until(lambda: kernel.timers_in_step is not None, "timer synchronisation")
+        kernel.synchronise_timers()
         for driver in kernel.drivers.values():
             driver.settle(kernel.now)
             driver.account = Account()
             driver.context_switches = driver.wakeups = 0
         return kernel
+
+    def synchronise_timers(self) -> bool:
+        """Put the timers of all cores in step (§3.6.3); whether that was done, or phase locking is off."""
+        self.timers_in_step = None
+        self._post(self.first_core, StartSynchronisation())
+        self._run_until(lambda: self.timers_in_step is not None, "timer synchronisation")
+        return self.phase_locked
+
+    @property
+    def phase_locked(self) -> bool:
+        """Whether all cores' timers are in step, so that gangs can be scheduled without another message."""
+        return self.timers_in_step is not False
 
     # -- what the shell asks for -------------------------------------------------------------------
 
@@ -348,6 +360,15 @@ class Multikernel:
             if service.name:
                 replicas.exported(service.name, service.iref, service.domain, service.core)
         self.knowledge.replicas = replicas
+
+    def gang_unlocked(self, domain: Domain) -> None:
+        """A gang is best effort in the phase that the domain has entered: the timers are not in step."""
+        self._unlocked.append(domain)
+
+    def take_unlocked(self) -> list[Domain]:
+        """The domains of which that has been so since this was last asked."""
+        unlocked, self._unlocked = self._unlocked, []
+        return unlocked
 
     def take_trapped(self) -> list[Domain]:
         """The domains that have trapped since this was last asked."""

@@ -50,13 +50,14 @@ _UNPLANNED = placement.BestEffort(1)
 class Planned:
     """What a dispatcher has: its parameters by phase, and those submitted last, with their first release.
 
-    They came with the message `told`, and hold from the time in it on, in place of `before`.
+    They came with the message `told`, and hold from `since` on, in place of `before`.
     """
 
     dispatcher: Dispatcher
     phases: tuple[Parameters, ...]
     parameters: Parameters
     release: int | None = None
+    since: int = 0
     before: tuple[Parameters, int | None] | None = None
     told: EnterPhase | None = None
 
@@ -185,6 +186,8 @@ class Planner:
         self._begins = begins
         self._changes[_key(domain, route)] = _Change(request, phase, domain.agreed_phase, begins, taken_back)
         domain.agreed_phase = phase
+        if not kernel.phase_locked and any(_is_gang(each.phases[phase]) for each in domain.placement.assignments):
+            kernel.gang_unlocked(domain)
         message = EnterPhase(
             domain, phase, timestamp, begins, kernel.combination(route.together), route.tree, self._monitor.core,
             instead=bool(taken_back),
@@ -263,9 +266,11 @@ class Planner:
         """What a dispatcher is to have: the local look-up."""
         domain = planned.dispatcher.domain
         if not message.combination:
-            return planned.phases[message.phase] if message.phase < len(planned.phases) else _UNPLANNED
-        known = self._schedules.get(message.combination, {})
-        return known.get((domain.id, planned.dispatcher.index), _UNPLANNED)
+            wanted = planned.phases[message.phase] if message.phase < len(planned.phases) else _UNPLANNED
+        else:
+            known = self._schedules.get(message.combination, {})
+            wanted = known.get((domain.id, planned.dispatcher.index), _UNPLANNED)
+        return _UNPLANNED if _is_gang(wanted) and not self._monitor.kernel.phase_locked else wanted
 
     def _submit(self, planned: Planned, wanted: Parameters, message: EnterPhase) -> str:
         """Have the CPU driver change to `wanted` when the phase begins; the refusal, if it cannot.
@@ -273,10 +278,15 @@ class Planner:
         Real time ends with the period that it is in then. What waits for a first release goes on as it was till then.
         """
         planned.told = message
+        earliest = max(message.begins, self._local())
+        if planned.before is not None and planned.since >= earliest:
+            # What was submitted last waits for its first release still: it will never have been.
+            self._driver.forget_changes(planned.dispatcher, earliest)
+            planned.parameters, planned.release = planned.before
+            planned.before = None
         counted_from_now = isinstance(wanted, placement.Hard) and wanted.release_ns is not None
         if wanted == planned.parameters and not counted_from_now:
             return ""
-        earliest = max(message.begins, self._local())
         old = planned.parameters
         was_hard = isinstance(old, placement.Hard)
         if isinstance(old, placement.Hard) and planned.release is not None and planned.release < earliest:
@@ -299,7 +309,7 @@ class Planner:
         except Overcommitted as error:
             return f"core {self._monitor.core}: {error}"
         planned.before = planned.parameters, planned.release
-        planned.parameters, planned.release = wanted, release
+        planned.parameters, planned.release, planned.since = wanted, release, at
         return ""
 
     def _take_back(self, planned: Planned) -> None:
@@ -356,6 +366,10 @@ class Planner:
             if newest is not None and newest.combination == message.combination:
                 yield Invoke(lambda _, newest=newest: self._put_into_force(newest))  # type: ignore[misc]
                 return
+
+
+def _is_gang(parameters: Parameters) -> bool:
+    return isinstance(parameters, placement.Hard) and parameters.gang
 
 
 def _key(domain: Domain, route: Route) -> int:

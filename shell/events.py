@@ -31,7 +31,13 @@ def brought(kernel: Multikernel) -> list[Aside]:
         Aside(f"{domain.name}: {found.text}", _found_data(domain, found))
         for domain, found in take_deadlocks(kernel)
     ]
-    return traps + stuck + [Aside(_line(kernel, notice), _data(notice)) for notice in kernel.records.take()]
+    unlocked = [
+        Aside(f"{each.name} is best effort: the timers are not in step, so no gang is phase-locked",
+              {"unlocked": each.id, "name": each.name})
+        for each in kernel.take_unlocked()
+    ]
+    notices = [Aside(_line(kernel, notice), _data(notice)) for notice in kernel.records.take()]
+    return traps + stuck + unlocked + notices
 
 
 def _found_data(domain: Domain, found: Found) -> dict[str, Any]:

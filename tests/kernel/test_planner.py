@@ -28,6 +28,7 @@ from kernel.rbed import BestEffort, Hard
 from kernel.threads import Code
 from skb.knowledge import KnowledgeBase
 from skb.placement import Hard as Slotted
+from skb.placement import PlacementController
 
 Load = Callable[[str], KnowledgeBase]
 
@@ -229,6 +230,50 @@ def test_the_same_changes_give_the_same_schedule(load: Load) -> None:
         return kernel.log.digest()
 
     assert digest() == digest()
+
+
+# -- timers that are not in step -------------------------------------------------------------------
+
+
+def out_of_step(kb: KnowledgeBase, hold_ps: int) -> tuple[Multikernel, int]:
+    """A kernel whose core 3 stays in the kernel for so long while the timers are put in step; how long that took."""
+    kernel = Multikernel(kb, PlacementController(kb), seed=0)
+    kernel.controller.clear()
+    kernel.drivers[3].hold(kernel.now, hold_ps)
+    began = kernel.now
+    kernel.synchronise_timers()
+    return kernel, kernel.now - began
+
+
+def test_a_late_core_doubles_the_time_that_timers_are_given(load: Load) -> None:
+    """One timeslice at first, twice as much after each failure (§3.6.3)."""
+    kb = load("amd-4x4")
+    took = {}
+    for hold_ms in (0, 100, 300):
+        kernel, duration = out_of_step(kb, hold_ms * PS_PER_MS)
+        assert kernel.phase_locked
+        took[hold_ms] = round(duration / PS_PER_MS)
+        readings = [driver.clock.local(kernel.now) for driver in kernel.drivers.values()]
+        assert max(readings) - min(readings) <= kernel.hardware.cost_ps("tsc_read", 0)
+    assert took[0] == 80
+    assert took[100] >= 100 + 160 and took[300] > took[100]
+
+
+def test_timers_that_cannot_be_put_in_step_leave_gangs_best_effort_and_that_is_said(load: Load) -> None:
+    """Past one second synchronisation has failed, and phase-locked scheduling is off (§3.6.3)."""
+    kernel = Multikernel(load("amd-4x4"), PlacementController(load("amd-4x4")), seed=0)
+    kernel.controller.clear()
+    ahead = kernel.drivers[3]
+    ahead.read_tsc = lambda now: now + 2 * PS_PER_S  # type: ignore[method-assign]  # not the TSC of the others
+    kernel.synchronise_timers()
+    assert kernel.timers_in_step is False and not kernel.phase_locked
+    gang = kernel.spawn("barrier", 2, cores=(0, 1), manifest="B 1\nG 20 80 20\nH 10 100\n")
+    kernel.change_phase(gang.id, 1)
+    assert in_force(gang) == [BestEffort(1)] * 2
+    assert kernel.take_unlocked() == [gang] and kernel.take_unlocked() == []
+    kernel.change_phase(gang.id, 2)
+    kernel.run(200 * PS_PER_MS)
+    assert {type(each) for each in in_force(gang)} == {Hard}, "who needs no other core is served"
 
 
 # -- the programs' own calls -----------------------------------------------------------------------
