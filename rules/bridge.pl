@@ -44,8 +44,9 @@ cross(Goal, Bindings, Answers, Inferences, Module, Boxed, Reply) :-
           Unwritable, unwritable(Unwritable, Used, Reply)),
     collect_atoms.
 
-%   The collection of atoms prints a message, if silently, and so takes some inferences. As these are simulated time, the same decision
-%   must always take as many: atoms are collected between two questions, and within one only where it makes very many.
+%   A collection of atoms that falls into a question makes it take some inferences more (8 were seen). As inferences are
+%   simulated time, the same decision must always take as many: atoms are collected between two questions, and within
+%   one only where it makes very many.
 
 :- set_prolog_flag(agc_margin, 1000000).
 :- set_prolog_gc_thread(false).
