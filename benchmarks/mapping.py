@@ -1,6 +1,6 @@
 """What layouts of communicating dispatchers cost, beside other ways to lay them out.
 
-    python benchmarks/mapping.py [--quick] [MACHINE|LATENCIES.csv]...
+    python benchmarks/mapping.py [--quick] [--strategies] [MACHINE|LATENCIES.csv]...
 
 Traffic (ring, 2-D and 3-D stencil, all-to-all, random sparse, master-worker) is laid out on shipped machines and,
 where they are present, on measured latencies (PILOTFISH_SHARED, or `shared` beside the checkout): by the policy
@@ -298,9 +298,28 @@ def in_swipl() -> None:
     print(f"{told}; its goal alone inside swipl {float(done.stdout):.1f} ms")
 
 
+def strategies(kb: KnowledgeBase) -> None:
+    """Which description of which machine, and which strategy, serves Scotch best."""
+    rows: dict[tuple[str, str], list[float]] = {}
+    for name in machines():
+        load(kb, name)
+        distance_ns = distances(kb)
+        n = min(64, len(distance_ns))
+        for weights in traffics(n).values():
+            found = list(scotch.shots(weights, distance_ns, [compact(distance_ns, n)]))
+            least = min(shot.cost for shot in found)
+            for shot in found:
+                rows.setdefault((shot.target, shot.strategy), []).append(shot.cost / least)
+    print(f"{'target':16}{'strategy':16}{'cases':>6}{'best in':>8}{'mean':>8}{'worst':>8}   of Scotch's own best")
+    for (target, strategy), ratios in rows.items():
+        won = sum(ratio < 1.0001 for ratio in ratios)
+        print(f"{target:16}{strategy:16}{len(ratios):6}{won:8}{np.mean(ratios):8.3f}{max(ratios):8.3f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer sizes, and a tenth of the tabu search")
+    parser.add_argument("--strategies", action="store_true", help="what serves Scotch best, and nothing else")
     parser.add_argument("machines", nargs="*", metavar="MACHINE|LATENCIES.csv")
     given = parser.parse_args()
     names = given.machines or machines()
@@ -308,6 +327,12 @@ def main() -> None:
     kb = knowledge()
     if not given.machines and len(names) == len(SHIPPED):
         print(f"measured latencies: skipped, there are none in {SHARED}")
+    if given.strategies:
+        if scotch.missing():
+            print(f"Scotch: skipped, {scotch.missing()}")
+        else:
+            strategies(kb)
+        return
     if scotch.missing():
         print(f"Scotch: skipped, {scotch.missing()}")
     head = f"{'machine':26} {'traffic':14} {'n':>3} " + "".join(f"{name:>13}" for name in METHODS)

@@ -1,6 +1,4 @@
-"""Scotch's best shot at laying dispatchers out on cores; mapping.py holds the policy to it.
-
-    python benchmarks/scotch.py         which description of which machine, and which strategy, serves it best
+"""Scotch's best shot at laying dispatchers out on cores; mapping.py holds the policy to it, and runs it by itself.
 
 Scotch (Pellegrini and Roman 1996; Debian package scotch) maps a graph onto a target architecture. A matrix of
 latencies can be told to it as decomposition-defined architecture (`deco 0`): a binary tree in which it halves the
@@ -242,30 +240,3 @@ def one_each(found: Sequence[int], cores: Sequence[int], distance_ns: Array) -> 
         seen.add(position)
         layout.append(cores[position])
     return layout
-
-
-def main() -> None:
-    import mapping
-
-    if missing():
-        print(f"skipped: {missing()}")
-        return
-    kb = mapping.knowledge()
-    rows: dict[tuple[str, str], list[float]] = {}
-    for name in mapping.machines():
-        mapping.load(kb, name)
-        distance_ns = mapping.distances(kb)
-        n = min(64, len(distance_ns))
-        for weights in mapping.traffics(n).values():
-            found = list(shots(weights, distance_ns, [mapping.compact(distance_ns, n)]))
-            least = min(shot.cost for shot in found)
-            for shot in found:
-                rows.setdefault((shot.target, shot.strategy), []).append(shot.cost / least)
-    print(f"{'target':16}{'strategy':16}{'cases':>6}{'best in':>8}{'mean':>8}{'worst':>8}   of Scotch's own best")
-    for (target, strategy), ratios in rows.items():
-        won = sum(ratio < 1.0001 for ratio in ratios)
-        print(f"{target:16}{strategy:16}{len(ratios):6}{won:8}{np.mean(ratios):8.3f}{max(ratios):8.3f}")
-
-
-if __name__ == "__main__":
-    main()
