@@ -9,6 +9,7 @@ the cost of a context switch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -229,6 +230,10 @@ class CpuDriver:
             self.interrupt(now)
         self._enter()
         self.scheduler.urge(dispatcher.task, self.clock.local(now))
+
+    def reschedule(self, change: Callable[[int], None]) -> None:
+        """Let `change(local time)` alter what the scheduler chooses by, and let it choose."""
+        change(self.clock.local(self._enter()))
 
     def interrupt(self, now: int) -> None:
         """Take an interrupt: what runs here is held up for what it costs. A core that is off line takes none."""

@@ -49,6 +49,7 @@ class Domain:
         self.memory: dict[str, object] = {}  # what its program keeps in its address space
         self.starts: dict[int, Callable[[Environment], Code]] = {}  # of dispatchers that do not start the program
         self.pages: set[int] = set()  # mapped in the address space that its dispatchers share
+        self.pinned = False  # the user has said on which cores it runs
         self.left: set[int] = set()  # cores it was on before, where its memory and capabilities may still be
         self._ended = ended
         self._threads = 0  # started and not ended

@@ -16,9 +16,10 @@ what it was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kernel.clock_sync import ResetTimer
+from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain
 from kernel.messaging.binding import Binding, End
 from kernel.monitor import Handling, Monitor
@@ -159,6 +160,15 @@ class HotPlug:
             return None
         self._monitor.driver.take_off(dispatcher)
         return planned
+
+    def hand_over(self, dispatcher: Dispatcher, to: HotPlug) -> None:
+        """A dispatcher goes to another core at once and without a message, as between kernels that share memory."""
+        core = self._monitor.core
+        move = MoveDispatcher(dispatcher.domain, dispatcher.index, to._monitor.core, (), core)
+        planned = self._take_off(move)
+        if planned is not None:
+            channels = tuple(self._binding.release(dispatcher))
+            to._put_on(AdoptDispatcher(planned, replace(move, phases=planned.phases), core, channels))
 
     def _adopt(self, message: AdoptDispatcher) -> Handling:
         yield Invoke(lambda _: None)  # its capability is copied to this core's monitor

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from kernel.capabilities.booting import boot_capabilities
@@ -33,10 +33,12 @@ from kernel.phase_change import ChangePhase, Distribute, Outcome, Replan, Route
 from kernel.planner import Planner
 from kernel.program import Program
 from kernel.programs import PROGRAMS
-from kernel.rbed import BestEffort, Rbed
+from kernel.rbed import BestEffort
 from kernel.replication.names import ReplicatedNames
 from kernel.replication.replicas import Replication
 from kernel.resources import Granted, JoinGroup, LeaveGroup, PresentManifest
+from kernel.schedulers import kinds
+from kernel.schedulers.kinds import Kind
 from kernel.services.knowledge import SKB, Client, Decided, KnowledgeService, Managed, Managing
 from kernel.spanning import Spanning, SpanRequest, SpawnSpanned
 from kernel.spawn_daemon import SPAWN_DAEMON, SpawnDaemon
@@ -68,7 +70,7 @@ MONITOR = 0
 class Multikernel:
     """A booted machine. `boot` makes one."""
 
-    def __init__(self, kb: KnowledgeBase, controller: PlacementController, seed: int) -> None:
+    def __init__(self, kb: KnowledgeBase, controller: PlacementController, seed: int, scheduler: Kind) -> None:
         self.kb = kb
         self.controller = controller
         self.records = Records(kb)
@@ -87,13 +89,14 @@ class Multikernel:
         self._trapped: list[Domain] = []  # since somebody last asked
         self._unlocked: list[Domain] = []  # likewise
         self._core_changes: dict[int, bool] = {}  # cores that have answered, and whether they are on line
+        self.regime = scheduler.make(self.hardware)
         chance = random.Random(seed)
         self.drivers = {
             number: CpuDriver(
                 core, self.hardware, self.timeline,
                 # A timer counts from its core's start, somewhere within the first timeslice.
                 LocalClock(offset_ps=-chance.randrange(self.timeslice_ps)),
-                Rbed(self.timeslice_ps), self.log,
+                self.regime.scheduler(number), self.log,
             )
             for number, core in self.hardware.cores.items()
         }
@@ -104,10 +107,11 @@ class Multikernel:
         self.monitors = {number: Monitor(self, driver) for number, driver in self.drivers.items()}
         self.planners = {number: Planner(monitor) for number, monitor in self.monitors.items()}
         self._bindings: dict[int, Binding] = {}
+        self._hot_plugs: dict[int, HotPlug] = {}
         for monitor in self.monitors.values():
             binding = self._bindings[monitor.core] = Binding(monitor, Circuits(monitor, self._way))
             ClockSynchronisation(monitor)
-            HotPlug(monitor, self.planners[monitor.core], binding)
+            self._hot_plugs[monitor.core] = HotPlug(monitor, self.planners[monitor.core], binding)
             Spanning(monitor, min(self.drivers), self._span)
         self.capabilities = boot_capabilities(self)
         for number, monitor in self.monitors.items():
@@ -118,19 +122,24 @@ class Multikernel:
             kb, self.records, self.hardware, self.timeline, self.monitors[self.first_core]
         )
         self.knowledge.manage = self._manage
-        self._system(MONITOR, "monitor", {core: monitor.main for core, monitor in self.monitors.items()})
+        self.system_domain(MONITOR, "monitor", {core: monitor.main for core, monitor in self.monitors.items()})
         daemons = {core: SpawnDaemon(self.hardware, monitor) for core, monitor in self.monitors.items()}
-        self._system(SPAWN_DAEMON, "spawnd", {core: daemon.main for core, daemon in daemons.items()})
-        self._system(SKB, "skb", {self.first_core: self.knowledge.main})
+        self.system_domain(SPAWN_DAEMON, "spawnd", {core: daemon.main for core, daemon in daemons.items()})
+        self.system_domain(SKB, "skb", {self.first_core: self.knowledge.main})
+        self.regime.start(self)
 
     @classmethod
     def boot(
-        cls, kb: KnowledgeBase, *, policy: str = "load_balance", seed: int = 0
+        cls, kb: KnowledgeBase, *, policy: str = "load_balance", seed: int = 0, scheduler: str = kinds.DEFAULT
     ) -> Multikernel:
-        """Boot the machine that `kb` describes: monitors up, timers in step, the clock at 0."""
-        controller = PlacementController(kb, policy)
+        """Boot the machine that `kb` describes: monitors up, timers in step, the clock at 0.
+
+        `scheduler` is how all cores are scheduled, by its name (`kernel.schedulers.kinds`).
+        """
+        kind = kinds.find(scheduler)
+        controller = PlacementController(kb, kind.policy or policy)
         controller.clear()
-        kernel = cls(kb, controller, seed)
+        kernel = cls(kb, controller, seed, kind)
         kernel.synchronise_timers()
         for driver in kernel.drivers.values():
             driver.settle(kernel.now)
@@ -195,6 +204,7 @@ class Multikernel:
             coordinator=self.first_core, built_for=found.built_for,
         )
         domain = Domain(number, name, found, tuple(arguments), placement, self._ended)
+        domain.pinned = bool(cores)
         self._domains[number] = domain
         self._replan(placement)
         self._decided(SpawnDomain(domain), placement.inferences + self._find_routes())
@@ -207,6 +217,7 @@ class Multikernel:
         if domain.state is DomainState.TRAPPED:
             self._trapped.remove(domain)
             raise KernelError(f"{name} trapped: {domain.fault}")
+        self.regime.changed()
         return domain
 
     def kill(self, number: int) -> None:
@@ -267,6 +278,7 @@ class Multikernel:
         self._run_until(
             lambda: self._core_changes.get(core) is False and not driver.online, f"taking core {core} off line"
         )
+        self.regime.changed()
         return [(self._domains[move.domain], move.core) for move in moves]
 
     def replace(self) -> list[Replacement]:
@@ -282,6 +294,7 @@ class Multikernel:
             self._decided(MoveDispatchers(tuple(moves)), inferences + self._find_routes())
             self._derive_schedules()
             self._run_until(lambda: all(_has_moved(order) for _, order in moves), "moving dispatchers")
+            self.regime.changed()
         return list(found)
 
     def bring_online(self, core: int) -> None:
@@ -392,6 +405,7 @@ class Multikernel:
         if domain.alive:
             domain.phase = phase
             self.controller.phase_changed(domain.id, phase)
+            self.regime.changed()
             self._derive_schedules()
 
     def phase_answered(self, domain: Domain, outcome: Outcome) -> None:
@@ -416,13 +430,25 @@ class Multikernel:
         """A core's monitor has answered that it runs, or that it is about to halt."""
         self._core_changes[core] = online
 
+    @property
+    def running(self) -> list[Domain]:
+        """The user's domains that run, by number."""
+        return [domain for number, domain in sorted(self._domains.items()) if number > 0 and domain.alive]
+
+    def migrate(self, domain: Domain, index: int, to: int) -> None:
+        """Have a dispatcher on another core, at once and without a message: the kernels share memory."""
+        dispatcher = domain.dispatchers[index]
+        self._hot_plugs[dispatcher.core].hand_over(dispatcher, self._hot_plugs[to])
+        domain.placed(replace(domain.placement.assignments[index], core=to))
+        self.controller.migrated(domain.id, index, to)
+
     def timers_answered(self, in_step: bool) -> None:
         """Timer synchronisation is over."""
         self.timers_in_step = in_step
 
     # -- inside ------------------------------------------------------------------------------------
 
-    def _system(self, number: int, name: str, mains: dict[int, Callable[[], Code]]) -> None:
+    def system_domain(self, number: int, name: str, mains: Mapping[int, Callable[[], Code]]) -> Domain:
         """Create a domain of the system itself: no placement, no message, there from the start."""
         program = Program(name, "part of the system", "", lambda _: next(iter(mains.values()))())
         assignments = tuple(
@@ -437,6 +463,7 @@ class Multikernel:
             self.drivers[core].add(dispatcher, BestEffort(1))
         domain.state = DomainState.RUNNING
         self._domains[number] = domain
+        return domain
 
     def _span(self, request: SpanRequest) -> None:
         """Decide where a domain's new dispatcher runs, and have it made. KernelError where that cannot be."""
@@ -578,6 +605,7 @@ class Multikernel:
         self._routes.pop(domain.id, None)
         self.records.owner_died(domain.id)
         self.knowledge.owner_died(domain.id)
+        self.regime.changed()
 
     def _running(self, number: int) -> Domain:
         domain = self._domains.get(number)

@@ -48,6 +48,20 @@ default_cost(sql_instruction, 11, ns,
              "measured: 10.9-11.4 ns in SQLite 3.40.1, AMD EPYC at 2.6 GHz, benchmarks/sql_instruction.py").
 default_cost(replacement_horizon, 1, s,
              "chosen: placement is the longest of the scales, far above timeslices (dissertation 3.4.2)").
+default_cost(ipi_send, 300, cycles, "Barrelfish notification study, 2010: sending an interrupt, a few hundred cycles").
+default_cost(interrupt_timeslice, 80, ms, "as RBED's timeslice, dissertation 3.6.3").
+default_cost(gang_timeslice, 15, ms, "dissertation 3.3.3: the user-level gang scheduler sleeps so long").
+default_cost(slurm_timeslice, 30, s, "Slurm: default of SchedulerTimeSlice in slurm.conf").
+default_cost(tcp_packet, 12287, cycles,
+             "dissertation table 2.7: Linux passes 1823 Mbit/s in packets of 1000 bytes on the 2x2-core AMD at 2.8 GHz").
+default_cost(tcp_request, 5, packets, "RFC 9293: three to open a connection, the request and its acknowledgement").
+default_cost(tcp_reply, 6, packets, "RFC 9293: the reply and its acknowledgement, four to close a connection").
+default_cost(cfs_latency, 5, ms, "Linux 2.6.32: sched_latency, times 1 + log2 of the cores").
+default_cost(cfs_granularity, 1, ms, "Linux 2.6.32: sched_min_granularity, times 1 + log2 of the cores").
+default_cost(cfs_wakeup, 1, ms, "Linux 2.6.32: sched_wakeup_granularity, times 1 + log2 of the cores").
+default_cost(cfs_tick, 4, ms, "Linux: HZ=250, its default on x86").
+default_cost(cfs_migration, 500, us, "Linux 2.6.32: sched_migration_cost, for so long caches count as warm").
+default_cost(cfs_balance, 64, ms, "Linux 2.6.32: a busy core balances every busy_factor (64) times 1 ms").
 default_cost(inference, 18, ns, "measured: 1,000,000 inferences take 16-20 ms in SWI-Prolog 9.0.4").
 
 %!  cost_of(?Name, ?Value, ?Unit, ?Source) is nondet.

@@ -14,6 +14,7 @@ loaded into modules of their own, which import from this one.
 :- use_module(vacating, []).
 :- use_module(rehearsal, []).
 :- use_module(membership, []).
+:- use_module(matrix, []).
 :- reexport(vocabulary, [declared/6]).
 :- reexport(store, [fact_source/2]).
 :- reexport(disagreement, [contradiction/4]).
@@ -36,6 +37,7 @@ loaded into modules of their own, which import from this one.
                        least_loaded_near/2]).
 :- reexport(combinations, [component/2, next_combinations/2]).
 :- reexport(schedules, [schedule/3]).
+:- reexport(matrix, [ousterhout_rows/2]).
 :- reexport(gang_slots, [asks/3, room_at/3, time_slots/2, busy_share/2, io_bound/1, gang_row/3]).
 :- reexport(policy, [policies/1]).
 :- reexport(placement, [explain/2]).

@@ -324,6 +324,17 @@ class PlacementController:
         inferences, moves = found["Answer"].args
         return tuple(_replacement(move) for move in moves), inferences
 
+    def rows(self, domains: Sequence[int]) -> tuple[tuple[tuple[int, ...], ...], int]:
+        """The rows of an Ousterhout matrix: which of `domains` can run side by side; and what inferences it took."""
+        found = self._decide("matrix:rows(Domains, Answer)", {"Domains": Literal(str(list(domains)))})
+        inferences, rows = found["Answer"].args
+        return tuple(map(tuple, rows)), inferences
+
+    def migrated(self, domain: int, dispatcher: int, core: int) -> None:
+        """A load balancer that asks nobody has moved a dispatcher."""
+        bind: dict[str, Term] = {"Domain": domain, "Dispatcher": dispatcher, "Core": core}
+        self._decide("matrix:migrated(Domain, Dispatcher, Core)", bind)
+
     def restore(self, core: int) -> None:
         """The core is on line again."""
         self._decide("vacating:restore(Core)", {"Core": core})
