@@ -430,6 +430,10 @@ class Multikernel:
         """A core's monitor has answered that it runs, or that it is about to halt."""
         self._core_changes[core] = online
 
+    def timeslice_of(self, scheduler: Kind) -> int | None:
+        """How long a timeslice would be on this machine, ps; None where there is no such thing."""
+        return None if scheduler.timeslice is None else self.hardware.cost_ps(scheduler.timeslice, self.first_core)
+
     @property
     def running(self) -> list[Domain]:
         """The user's domains that run, by number."""

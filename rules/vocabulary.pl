@@ -338,7 +338,7 @@ fact(cache_share, [a:core, b:core, level:level], none, [a_priori],
      "two cores share a cache of that level").
 fact(fpu_switching, [mode:oneof([lazy, eager])], 0, [a_priori],
      "when floating-point registers are saved: when another thread wants them (lazy, if nothing is said), or always").
-fact(cost, [name:atom, value:number, unit:oneof([ns, us, ms, s, cycles, bytes, words, messages]), source:text], [name], [a_priori],
+fact(cost, [name:atom, value:number, unit:oneof([ns, us, ms, s, cycles, bytes, words, messages, packets]), source:text], [name], [a_priori],
      "what a mechanism costs on this machine, and who says so").
 fact(parallelapp, [name:atom, max_threads:count, more_cores_better:flag, synchronisation_intensive:flag],
      [name], [a_priori],
@@ -539,6 +539,8 @@ derived(next_combinations, [domains:list, combinations:list], det,
         "the combinations of phases of a component, lists of Domain-Phase: the present one, then those nearest to it, at most 256").
 derived(schedule, [combination:list, slots:list, how:term], det,
         "what each dispatcher of a component gets in that combination of phases: slot(Domain, Dispatcher, Core, Parameters, Offset); how(static or separate, how it was found, empty slots, the fewest that can be)").
+derived(ousterhout_rows, [domains:list, rows:list], det,
+        "rows of Domains that have no core in common, those that the row is for first: whose turn it is at a time").
 derived(asks, [dispatcher:id, group:atom, phases:list], nondet,
         "Dispatcher of the domain being placed asks for that in each phase").
 derived(room_at, [core:core, parameters:term, offset:nanoseconds], semidet,

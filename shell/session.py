@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kernel.clock import PS_PER_NS
 from kernel.errors import KernelError
 from kernel.multikernel import Multikernel
+from kernel.schedulers import kinds
 from shell import batch
 from shell.errors import ShellError, TextError
 from shell.events import brought
@@ -55,6 +57,8 @@ class Session:
         self.machine_name = machine_name
         self.policy = policy
         self.seed = seed
+        self.scheduler = kinds.DEFAULT
+        self._timeslice_ps: int | None = None  # for that scheduler, if not as the machine's facts say
         self.environment: dict[str, str] = {}
         self.places: list[Place] = []
         self.kb = KnowledgeBase()
@@ -64,7 +68,23 @@ class Session:
         """Boot the machine anew: time 0, no domains, the facts of its folder."""
         path = machine.find(self.machine_name)
         machine.load(self.kb, path)
-        self.kernel = Multikernel.boot(self.kb, policy=self.policy, seed=self.seed)
+        self._boot()
+
+    def schedule_by(self, scheduler: str, timeslice_ps: int | None) -> None:
+        """Boot the machine anew, all cores to be scheduled that way; facts and policies stay as they are."""
+        if self._timeslice_ps is not None:
+            self.kb.retract_fact(self._timeslice_fact("_, _"))
+        self.scheduler, self._timeslice_ps = scheduler, timeslice_ps
+        self._boot()
+
+    def _boot(self) -> None:
+        if self._timeslice_ps is not None:
+            whole, rest = divmod(self._timeslice_ps, PS_PER_NS)
+            self.kb.assert_fact(self._timeslice_fact(f"{self._timeslice_ps / PS_PER_NS if rest else whole}, ns"))
+        self.kernel = Multikernel.boot(self.kb, policy=self.policy, seed=self.seed, scheduler=self.scheduler)
+
+    def _timeslice_fact(self, value: str) -> str:
+        return f'cost({kinds.find(self.scheduler).timeslice}, {value}, "scheduler use --timeslice")'
 
     # -- carrying commands out ---------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import click
 
 from kernel.clock import PS_PER_NS, format_duration
 from kernel.domain import Domain
+from kernel.schedulers import kinds
 from shell import pictures
 from shell.commands import arguments, domains
 from shell.commands.knowledge import shown
@@ -33,6 +34,9 @@ def policy_list(session: Session) -> Result:
 @command("policy use", group="placement", summary="let that policy decide from now on", example="policy use near")
 @click.argument("name", metavar="POLICY")
 def policy_use(session: Session, name: str) -> Result:
+    fixed = kinds.find(session.scheduler).policy
+    if fixed is not None and name != fixed:
+        raise ShellError(f"scheduler {session.scheduler} places by policy {fixed} alone; scheduler use rbed lets others")
     session.kernel.controller.use(name)
     session.policy = name
     return Result({"policy": name}, f"{name} decides from now on")
