@@ -306,7 +306,7 @@ class CpuDriver:
         """Who runs where the scheduler has chosen: whom the chosen one gave its time to, while that has work."""
         assert self._donation is not None
         giver, taker = self._donation
-        if chosen is giver and taker.scheduled and taker.haswork:
+        if chosen is giver and taker.driver is self and taker.scheduled and taker.haswork:
             return taker
         self._donation = None
         return chosen

@@ -338,8 +338,11 @@ placed_by(Policy, request(Dispatcher, _, Phases), Core,
 nowhere(Policy, request(Dispatcher, Group, _), Class, Candidates, Apart, Roomy) :-
     (   Roomy = [_|_]
     ->  (   ranking(Policy, Dispatcher, Candidates, [])
-        ->  format(string(Text), "policy ~w: cost/3 forbids every core to dispatcher ~w", [Policy, Dispatcher]),
-            throw(error(bad_policy(Text), _))
+        ->  (   policy_refusal(Policy, Dispatcher, Why)
+            ->  refuse("policy ~w: ~s", [Policy, Why])
+            ;   format(string(Text), "policy ~w: cost/3 forbids every core to dispatcher ~w", [Policy, Dispatcher]),
+                throw(error(bad_policy(Text), _))
+            )
         ;   refuse("policy ~w forbids to dispatcher ~w every core that has room for it", [Policy, Dispatcher])
         )
     ;   Apart == []

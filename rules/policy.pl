@@ -12,6 +12,7 @@
             policy_shortage/2,          % +Name, -Shortage
             policy_places/1,            % +Name
             policy_place/4,             % +Name, +Dispatchers, +Cores, -Chosen
+            policy_refusal/3,           % +Name, +Dispatcher, -Why
             policy_slack/4,             % +Name, +Dispatchers, -Weights, -Warning
             ranking/4                   % +Name, +Dispatcher, +Cores, -Ranking
           ]).
@@ -372,6 +373,23 @@ place_of(Name, Placement, Cores, Dispatcher, Core) :-
             bad(Name, "place/3 gives dispatcher ~w the cores ~w", [Dispatcher, Text])
         )
     ;   bad(Name, "place/3 gives no list of Dispatcher-Core", [])
+    ).
+
+%!  policy_refusal(+Name, +Dispatcher, -Why:string) is semidet.
+%
+%   The policy means it that no core is to be had for Dispatcher, and says Why by refusal(Dispatcher, Why). Fails where
+%   it has no such predicate, or that fails: then it has come to no decision.
+
+policy_refusal(Name, Dispatcher, Why) :-
+    must_be_known(Name, Module),
+    defines(Module, refusal, 2),
+    format(string(Called), "refusal(~w, Why)", [Dispatcher]),
+    policy_answers(Name, Module:refusal(Dispatcher, Why0), Why0, Called, Answers),
+    (   Answers = [One],
+        ( string(One) ; atom(One) )
+    ->  format(string(Why), "~w", [One])
+    ;   Answers = [_|_]
+    ->  bad(Name, "~s gives no text", [Called])
     ).
 
 %!  policy_slack(+Name, +Dispatchers:integer, -Weights:list, -Warning:string) is det.

@@ -202,13 +202,14 @@ class Cfs:
         task.runnable = True
         task.kind = BEST_EFFORT
         self._weigh(task, parameters)
+        self._again = True
         if task.executed:
             task.virtual += self._virtual
+            self._wake(task, now)
         else:
             # A new one does not come before those that have waited: it starts where its first turn would end.
-            task.virtual = self._virtual + self._share.latency * _UNIT // (self.load or 1)
-        self._enqueue(task, now)
-        self._again = True
+            task.virtual = self._virtual + self._share.latency * _UNIT // self.load
+            self._enqueue(task, now)
 
     def change(self, task: Task, parameters: TaskParameters, now: int, release: int | None = None) -> None:
         """Give a task another weight."""

@@ -36,7 +36,7 @@ def policy_list(session: Session) -> Result:
 def policy_use(session: Session, name: str) -> Result:
     fixed = kinds.find(session.scheduler).policy
     if fixed is not None and name != fixed:
-        raise ShellError(f"scheduler {session.scheduler} places by policy {fixed} alone; scheduler use rbed lets others")
+        raise ShellError(f"{session.scheduler} places by policy {fixed} alone; scheduler use chooses another")
     session.kernel.controller.use(name)
     session.policy = name
     return Result({"policy": name}, f"{name} decides from now on")

@@ -16,8 +16,8 @@ from shell.session import Session
 @command("scheduler list", group="comparing", summary="the ways in which all cores can be scheduled",
          example="scheduler list")
 def scheduler_list(session: Session) -> Result:
-    """`timeslice` is best effort's for rbed; for the others, how long a gang or a job has its turn. docs/schedulers.md
-    says what each one models.
+    """`timeslice` is best effort's for rbed; for the others, how long a gang or a job has its turn. What each one
+    models is in docs/schedulers.md.
     """
     rows, data = [], []
     for kind in kinds.KINDS.values():
