@@ -66,7 +66,7 @@ class Run:
         number = None if chosen is None else chosen.id
         self.slices.append((start, end, number))
         able = self.can_run()
-        if number is None and able or number is not None and number not in able:
+        if (number is None and able) or (number is not None and number not in able):
             self.wrong.append(f"at {start} {number} was chosen, {able} could run")
         if able & self.raised and number not in self.raised:
             self.wrong.append(f"at {start} {number} was chosen, and {able & self.raised} are raised")
