@@ -102,7 +102,6 @@ class CpuDriver:
         self._fpu_restore_ps = hardware.cost_ps("fpu_restore", core.number)
         self._fpu_trap_ps = 0 if hardware.eager_fpu else hardware.cost_ps("trap", core.number)
         self._activation_ps = hardware.cost_ps("activation", core.number)
-        self.tsc_read_ps = hardware.cost_ps("tsc_read", core.number)
 
     # -- system calls and interrupts ---------------------------------------------------------------
 
@@ -317,15 +316,18 @@ class CpuDriver:
         self._disturb_current(now)
         self._owed.append(["kernel", self._activation_ps])
 
-    def read_tsc(self, now: int) -> int:
-        """The time-stamp counter, in ps; those of all cores agree, as on the dissertation's systems."""
-        return now
-
     def reset_timer(self, local_ps: int) -> None:
         """Make the APIC timer read `local_ps` from this instant on."""
         now = self._enter()
         self.scheduler.set_clock(self.clock.local(now), local_ps)
         self.clock.reset(now, local_ps)
+
+    def correct_timer(self, by_ps: int) -> None:
+        """Put the APIC timer forward, or back, by as much as it was found wrong: the schedule follows the clock."""
+        now = self._enter()
+        local = self.clock.local(now)
+        self.scheduler.correct_clock(local, local + by_ps)
+        self.clock.reset(now, local + by_ps)
 
     # -- time --------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from kernel.dispatcher import Dispatcher
 from kernel.program import Environment, Program
 from kernel.shared_memory import SharedObject
 from kernel.threads import Code
-from skb.placement import Assignment, BestEffort, Placement
+from skb.placement import Assignment, BestEffort, Hard, Placement
 
 
 class DomainState(Enum):
@@ -74,6 +74,12 @@ class Domain:
         """Whether it is anything but best effort for good."""
         each = [assignment.phases for assignment in self.placement.assignments]
         return len(each[0]) > 1 or not all(isinstance(phases[0], BestEffort) for phases in each)
+
+    @property
+    def ganged(self) -> bool:
+        """Whether its manifest says of its present phase that its dispatchers run as a gang."""
+        present = (each.phases[self.phase] for each in self.placement.assignments if self.phase < len(each.phases))
+        return any(isinstance(each, Hard) and each.gang for each in present)
 
     @property
     def alive(self) -> bool:

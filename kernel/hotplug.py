@@ -4,7 +4,7 @@ The SKB says which dispatchers of the core go where (rules/vacating.pl). Then th
 the core's own takes each dispatcher off its CPU driver and hands it to the monitor of its new core; when the last
 has arrived, the core is told to halt, answers, and halts. Nothing reaches it then but the interrupt that starts
 it. A core that starts puts its timer in step with the others'
-by the TSC, as all do at boot (`kernel.clock_sync`), before it answers.
+as all do at boot (`kernel.clock_sync`), before it answers.
 
 The monitor of a core that is off line is parked, as Barrelfish parks kernels: the coordinator, the monitor of the
 SKB's core, answers for it what others still ask, above all about the capabilities that its core has.
@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kernel.clock_sync import ResetTimer
+from kernel.clock_sync import FollowTimer
 from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain
 from kernel.messaging.binding import Binding, End
 from kernel.monitor import Handling, Monitor
 from kernel.planner import Planned, Planner
 from kernel.program import Invoke
+from kernel.reference_clocks import ReadClock, ResetTimer
 from kernel.timeline import Priority
 from skb.placement import Parameters
 
@@ -225,14 +226,19 @@ class HotPlug:
         kernel.timeline.at(arrives, Priority.MESSAGE, core, driver.start)
 
     def _started(self, message: CoreStarted) -> Handling:
-        driver = self._monitor.driver
-        allowance = _ALLOWANCE_SYSTEM_CALLS * self._monitor.kernel.hardware.cost_ps("system_call", driver.core.number)
+        kernel = self._monitor.kernel
+        allowance = _ALLOWANCE_SYSTEM_CALLS * kernel.hardware.cost_ps("system_call", self._monitor.core)
+        answer = CoreChanged(self._monitor.core, online=True)
+        clock = kernel.clocks.get(kernel.reference_clock)
+        if clock is None:
+            yield from self._monitor.handle(FollowTimer(message.coordinator, running=False, answer=answer))
+            return
         while True:
-            timestamp = (yield Invoke(driver.read_tsc)) + allowance
-            if (yield ResetTimer(timestamp)):
+            reads, _ = yield ReadClock(clock)
+            if (yield ResetTimer(reads + allowance, clock, 1)):
                 break
             allowance *= 2
-        yield from self._monitor.send(message.coordinator, CoreChanged(self._monitor.core, online=True))
+        yield from self._monitor.send(message.coordinator, answer)
 
     def _changed(self, message: CoreChanged) -> Handling:
         self._monitor.kernel.core_changed(message.core, message.online)

@@ -8,7 +8,7 @@ Here are the monitor itself and the life and death of dispatchers; phase changes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,6 +31,7 @@ from kernel.messaging.lmp import LmpLink, WakingLink
 from kernel.messaging.ump import channel
 from kernel.phase_change import Outcome, Route
 from kernel.program import Environment, Invoke, Receive, Send
+from kernel.reference_clocks import Comparison, Method, ReferenceClock
 from kernel.threads import Code, Operation
 from kernel.timeline import Priority, Timeline
 from skb.placement import Combination, Parameters
@@ -149,7 +150,15 @@ class Kernel(Protocol):
 
     def client(self, domain: Domain, core: int) -> Client: ...
 
-    def timers_answered(self, in_step: bool) -> None: ...
+    @property
+    def clocks(self) -> Mapping[str, ReferenceClock]: ...
+
+    @property
+    def reference_clock(self) -> Method: ...
+
+    def timers_answered(
+        self, method: Method, running: bool, in_step: bool, found: Mapping[int, Comparison]
+    ) -> None: ...
 
     @property
     def phase_locked(self) -> bool: ...

@@ -16,7 +16,7 @@ from dataclasses import replace
 from kernel.capabilities.booting import boot_capabilities
 from kernel.capabilities.cspace import CSpaceEntry
 from kernel.clock import PS_PER_MS, PS_PER_NS, LocalClock
-from kernel.clock_sync import ClockSynchronisation, StartSynchronisation
+from kernel.clock_sync import ClockSynchronisation
 from kernel.cpu_driver import Account, CpuDriver
 from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain, DomainState
@@ -34,6 +34,7 @@ from kernel.planner import Planner
 from kernel.program import Program
 from kernel.programs import PROGRAMS
 from kernel.rbed import BestEffort
+from kernel.reference_clocks import Comparison, Method, ReferenceClock, reference_clocks
 from kernel.replication.names import ReplicatedNames
 from kernel.replication.replicas import Replication
 from kernel.resources import Granted, JoinGroup, LeaveGroup, PresentManifest
@@ -46,6 +47,7 @@ from kernel.status import CoreStatus as CoreStatus
 from kernel.status import DomainStatus as DomainStatus
 from kernel.status import core_status, domain_status
 from kernel.threads import Code
+from kernel.timekeeping import Timekeeping
 from kernel.timeline import Priority, Timeline
 from kernel.trace import ScheduleLog, Slice
 from kernel.waiting import waiting
@@ -70,16 +72,19 @@ MONITOR = 0
 class Multikernel:
     """A booted machine. `boot` makes one."""
 
-    def __init__(self, kb: KnowledgeBase, controller: PlacementController, seed: int, scheduler: Kind) -> None:
+    def __init__(
+        self, kb: KnowledgeBase, controller: PlacementController, seed: int,
+        scheduler: Kind = kinds.KINDS[kinds.DEFAULT],
+    ) -> None:
         self.kb = kb
         self.controller = controller
         self.records = Records(kb)
         self.records.clear()
         self.hardware = Hardware(kb)
+        self.first_core = min(self.hardware.cores)
         self.timeslice_ps = round(self.hardware.cost("timeslice").value * PS_PER_MS)
         self.timeline = Timeline(-self.timeslice_ps)
         self.log = ScheduleLog(self.hardware.cores)
-        self.timers_in_step: bool | None = None
         self._domains: dict[int, Domain] = {}
         self._task_ids = itertools.count(1)
         self._channel_numbers = itertools.count(1)
@@ -90,12 +95,18 @@ class Multikernel:
         self._unlocked: list[Domain] = []  # likewise
         self._core_changes: dict[int, bool] = {}  # cores that have answered, and whether they are on line
         self.regime = scheduler.make(self.hardware)
+        self.clocks: dict[str, ReferenceClock] = dict(reference_clocks(kb, self.hardware))
+        self.timekeeping = Timekeeping(
+            kb, self.hardware, self.timeline, lambda start: self._post(self.first_core, start, urgent=True),
+            lambda: self.regime.phase_locks and any(domain.ganged for domain in self.running),
+        )
         chance = random.Random(seed)
+        drifts = {row["Core"]: row["Ppb"] for row in kb.all("facts:timer_drift(Core, Ppb)")}
         self.drivers = {
             number: CpuDriver(
                 core, self.hardware, self.timeline,
                 # A timer counts from its core's start, somewhere within the first timeslice.
-                LocalClock(offset_ps=-chance.randrange(self.timeslice_ps)),
+                LocalClock(offset_ps=-chance.randrange(self.timeslice_ps), drift_ppb=drifts.get(number, 0)),
                 self.regime.scheduler(number), self.log,
             )
             for number, core in self.hardware.cores.items()
@@ -110,14 +121,13 @@ class Multikernel:
         self._hot_plugs: dict[int, HotPlug] = {}
         for monitor in self.monitors.values():
             binding = self._bindings[monitor.core] = Binding(monitor, Circuits(monitor, self._way))
-            ClockSynchronisation(monitor)
+            ClockSynchronisation(monitor, self.clocks)
             self._hot_plugs[monitor.core] = HotPlug(monitor, self.planners[monitor.core], binding)
             Spanning(monitor, min(self.drivers), self._span)
         self.capabilities = boot_capabilities(self)
         for number, monitor in self.monitors.items():
             monitor.capabilities = self.capabilities[number]
             monitor.driver.tlb = self.capabilities[number].capabilities.tlb
-        self.first_core = min(self.drivers)
         self.knowledge = KnowledgeService(
             kb, self.records, self.hardware, self.timeline, self.monitors[self.first_core]
         )
@@ -140,24 +150,31 @@ class Multikernel:
         controller = PlacementController(kb, kind.policy or policy)
         controller.clear()
         kernel = cls(kb, controller, seed, kind)
-        kernel.synchronise_timers()
+        kernel.synchronise_timers(running=False)
+        kernel.timeline.run(max(kernel.now, 0))
         for driver in kernel.drivers.values():
             driver.settle(kernel.now)
             driver.account = Account()
             driver.context_switches = driver.wakeups = 0
         return kernel
 
-    def synchronise_timers(self) -> bool:
-        """Put the timers of all cores in step (§3.6.3); whether that was done, or phase locking is off."""
-        self.timers_in_step = None
-        self._post(self.first_core, StartSynchronisation())
-        self._run_until(lambda: self.timers_in_step is not None, "timer synchronisation")
+    def synchronise_timers(self, method: Method | None = None, running: bool = True) -> bool:
+        """Put the timers of all cores in step (§3.6.3), by the clock that the SKB says or another one.
+
+        The result is whether that was done, or phase locking is off. Unless `running`, all cores stop for it, as at
+        boot.
+        """
+        if method is not None and self.kb.once(f"clock_error({method}, _)") is None:
+            raise KernelError(f"timers cannot be put in step by {method}: not all cores can read it; messages serve")
+        rounds = self.timekeeping.rounds
+        self.timekeeping.synchronise(method, running)
+        self._run_until(lambda: self.timekeeping.rounds > rounds, "timer synchronisation")
         return self.phase_locked
 
     @property
     def phase_locked(self) -> bool:
         """Whether all cores' timers are in step, so that gangs can be scheduled without another message."""
-        return self.timers_in_step is not False
+        return self.timekeeping.in_step is not False
 
     # -- what the shell asks for -------------------------------------------------------------------
 
@@ -406,6 +423,7 @@ class Multikernel:
             domain.phase = phase
             self.controller.phase_changed(domain.id, phase)
             self.regime.changed()
+            self.timekeeping.attend()
             self._derive_schedules()
 
     def phase_answered(self, domain: Domain, outcome: Outcome) -> None:
@@ -429,6 +447,8 @@ class Multikernel:
     def core_changed(self, core: int, online: bool) -> None:
         """A core's monitor has answered that it runs, or that it is about to halt."""
         self._core_changes[core] = online
+        if online:
+            self.timekeeping.started(core)
 
     def timeslice_of(self, scheduler: Kind) -> int | None:
         """How long a timeslice would be on this machine, ps; None where there is no such thing."""
@@ -446,9 +466,16 @@ class Multikernel:
         domain.placed(replace(domain.placement.assignments[index], core=to))
         self.controller.migrated(domain.id, index, to)
 
-    def timers_answered(self, in_step: bool) -> None:
+    @property
+    def reference_clock(self) -> Method:
+        """By which clock the SKB has timers put in step."""
+        return self.timekeeping.reference
+
+    def timers_answered(
+        self, method: Method, running: bool, in_step: bool, found: Mapping[int, Comparison]
+    ) -> None:
         """Timer synchronisation is over."""
-        self.timers_in_step = in_step
+        self.timekeeping.answered(method, running, in_step, found)
 
     # -- inside ------------------------------------------------------------------------------------
 

@@ -535,6 +535,26 @@ class Rbed:
                 task.due += by
         self._decision = BEFORE
 
+    def correct_clock(self, now: int, reads: int) -> None:
+        """The clock that reads `now` is put right: releases and deadlines stay where they are on it.
+
+        What a correction forward takes away is lost to the hard jobs under way, which then get what fits.
+        """
+        self._advance(now)
+        self._since = reads
+        if self._next_release <= reads:
+            self._release(reads)
+        busy = reads
+        for due, _, _, task in sorted(self._hard, key=lambda entry: entry[:3]):
+            lost = max(0, task.budget - max(0, due - busy))
+            task.budget -= lost
+            task.given -= lost
+            busy += task.budget
+            task.jobs += task.budget == 0
+        self._hard = [entry for entry in self._hard if entry[3].budget > 0]
+        heapify(self._hard)
+        self._decision = BEFORE
+
     def _stop(self, task: Task) -> None:
         if self._running is task:
             self._running = None

@@ -282,6 +282,13 @@ class BarrelfishRbed:
             task.late = BEFORE
         self.lastdisp = None
 
+    def correct_clock(self, now: int, reads: int) -> None:
+        """The clock that reads `now` is put right: releases stay at its instants. (Barrelfish cannot do that.)"""
+        self._charge(now)
+        self._since = reads
+        for task in self._tasks.values():
+            task.last_dispatch += reads - now
+
     def dispatch(self, now: int) -> Task | None:
         """Charge the time since the last call, and choose who runs from now on."""
         self._charge(now)

@@ -137,9 +137,11 @@ class Task:
 class Scheduler(Protocol):
     """What a CPU driver asks of a scheduler. All instants are on one clock that only goes forward.
 
-    The driver calls `dispatch` at the latest when `next_decision` says, and at the same instant after
-    every other call. `add` and `change` raise Overcommitted, having changed nothing; so does `check`, which never
-    changes anything: whether a task of this core could have other parameters from `release` on.
+    The driver calls `dispatch` at the latest when `next_decision` says, and at the same instant after every other
+    call. `add` and `change` raise Overcommitted, having changed nothing; so does `check`, which never changes
+    anything: whether a task of this core could have other parameters from `release` on. With `set_clock` all that is
+    planned moves with the clock; with `correct_clock`, by which a clock that is wrong by little is put right, what is
+    to be released is released when the clock says so.
     """
 
     @property
@@ -164,6 +166,8 @@ class Scheduler(Protocol):
     def urge(self, task: Task, now: int) -> None: ...
 
     def set_clock(self, now: int, reads: int) -> None: ...
+
+    def correct_clock(self, now: int, reads: int) -> None: ...
 
     def dispatch(self, now: int) -> Task | None: ...
 

@@ -32,6 +32,10 @@ default_cost(line_other_package, 160, cycles, "dissertation 3.1.2, 4x4-core AMD 
 default_cost(update, 30, cycles, "dissertation 2.1.3, 4x4-core AMD system").
 default_cost(block, 7370, ns, "dissertation 3.2.5, 4x4-core AMD system").
 default_cost(tsc_read, 25, cycles, "dissertation 3.5.4").
+default_cost(pit_read, 10000, cycles, "dissertation 3.5.4: reading the PIT takes ten thousands of cycles").
+default_cost(pit_tick, 838, ns, "the PIT's input clock of 1.193182 MHz (Intel 8254)").
+default_cost(clock_rounds, 8, messages, "NTP's clock filter keeps the best of eight round trips (RFC 5905)").
+default_cost(clock_comparison, 1, s, "dissertation 3.5.4: timers are compared every second").
 default_cost(timeslice, 80, ms, "dissertation 3.6.3, and Barrelfish's default").
 default_cost(barrier_spin, 50, us, "dissertation 3.3.3: enough for 16 threads to pass a barrier").
 default_cost(cache_line, 64, bytes, "dissertation 2.6.3: the x86 systems").

@@ -92,6 +92,10 @@ example(component, 2, "component(1, Domains)").
 example(next_combinations, 2, "component(1, Domains), next_combinations(Domains, Combinations)").
 example(schedule, 3, "component(1, Domains), next_combinations(Domains, [Now|_]), schedule(Now, Slots, How)").
 example(ousterhout_rows, 2, "ousterhout_rows([1, 2], Rows)").
+example(reference_clock, 1, "reference_clock(Clock)").
+example(clock_error, 1, "clock_error(Nanoseconds)").
+example(clock_error, 2, "clock_error(Clock, Nanoseconds)").
+example(resynchronise_after, 1, "resynchronise_after(Nanoseconds)").
 example(asks, 3, "asks(0, Group, Phases)").
 example(room_at, 3, "room_at(0, gang(20000000, 80000000, 20000000, auto), 0)").
 example(time_slots, 2, "time_slots(80000000, Offsets)").

@@ -11,6 +11,7 @@
 :- use_module(topology).
 :- use_module(distance).
 :- use_module(costs).
+:- use_module(clocks, [clock_error/1]).
 :- use_module(admission).
 :- use_module(combinations).
 :- use_module(refusal).
@@ -91,12 +92,6 @@ concerned(Domain, Root, Cores, Together) :-
     once(facts:allocation(Leader, 0, Root)),
     findall(Core, ( member(Each, Domains), facts:allocation(Each, _, Core) ), Cores0),
     sort([Root|Cores0], Cores).
-
-%   clock_error(-Nanoseconds): timers that were put in step by the TSC differ by one reading of it at most.
-
-clock_error(Nanoseconds) :-
-    once(core(Core)),
-    cost_ns(tsc_read, Core, Nanoseconds).
 
 %!  phase_route(+Domain, ?Method, -Route) is nondet.
 %

@@ -28,6 +28,7 @@ loaded into modules of their own, which import from this one.
 :- reexport(multicast).
 :- reexport(communication).
 :- reexport(costs).
+:- reexport(clocks).
 :- reexport(pci).
 :- reexport(interrupts).
 :- reexport(mesh).

@@ -338,6 +338,10 @@ fact(cache_share, [a:core, b:core, level:level], none, [a_priori],
      "two cores share a cache of that level").
 fact(fpu_switching, [mode:oneof([lazy, eager])], 0, [a_priori],
      "when floating-point registers are saved: when another thread wants them (lazy, if nothing is said), or always").
+fact(timer_drift, [core:core, ppb:int], [core], [a_priori],
+     "the core's timer gains so many parts in a billion; nobody on the machine knows but by comparing timers").
+fact(tsc_offset, [core:core, offset:int], [core], [a_priori],
+     "the core's time-stamp counter is so many ns ahead of where those of others stand at 0").
 fact(cost, [name:atom, value:number, unit:oneof([ns, us, ms, s, cycles, bytes, words, messages, packets]), source:text], [name], [a_priori],
      "what a mechanism costs on this machine, and who says so").
 fact(parallelapp, [name:atom, max_threads:count, more_cores_better:flag, synchronisation_intensive:flag],
@@ -374,6 +378,12 @@ fact(combination_slots, [combination:term, offsets:term, found:atom], [combinati
      "where no timeslots hold for all combinations of phases: those of one, each u(Domain, Phase, Who)-Offset").
 fact(built_for, [domain:id, isas:term], [domain], [placement],
      "the domain's image is built for a list of instruction sets only").
+fact(timers_synchronised, [clock:oneof([tsc, pit, messages]), error:nanoseconds], 0, [placement],
+     "the cores' timers were put in step by that clock last, to within so much of each other").
+fact(timer_offset, [core:core, offset:int], [core], [placement],
+     "the core's timer was so many ns ahead of the first core's when they were last compared").
+fact(timer_drift_measured, [core:core, ppb:int], [core], [placement],
+     "the core's timer was seen to gain so many parts in a billion on the first core's").
 fact(offline, [core:core], [core], [placement],
      "the core was taken off line: nothing is placed there").
 fact(considered,
@@ -541,6 +551,14 @@ derived(schedule, [combination:list, slots:list, how:term], det,
         "what each dispatcher of a component gets in that combination of phases: slot(Domain, Dispatcher, Core, Parameters, Offset); how(static or separate, how it was found, empty slots, the fewest that can be)").
 derived(ousterhout_rows, [domains:list, rows:list], det,
         "rows of Domains that have no core in common, those that the row is for first: whose turn it is at a time").
+derived(reference_clock, [clock:atom], det,
+        "timers are put in step by that clock: tsc, pit or messages").
+derived(clock_error, [nanoseconds:nanoseconds], det,
+        "timers may be apart by so much at any time, as they were put in step last and drift").
+derived(clock_error, [clock:atom, nanoseconds:nanoseconds], nondet,
+        "timers that have just been put in step by Clock differ by so much at most").
+derived(resynchronise_after, [nanoseconds:nanoseconds], semidet,
+        "after so long, timers that drift as measured are to be put in step again").
 derived(asks, [dispatcher:id, group:atom, phases:list], nondet,
         "Dispatcher of the domain being placed asks for that in each phase").
 derived(room_at, [core:core, parameters:term, offset:nanoseconds], semidet,

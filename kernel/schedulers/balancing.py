@@ -36,6 +36,8 @@ def fair_share(hardware: Hardware) -> FairShare:
 class Linux:
     """Fair schedulers and a load balancer: a `Regime`."""
 
+    phase_locks = False
+
     def __init__(self, hardware: Hardware) -> None:
         self._share = fair_share(hardware)
         self.schedulers: dict[int, Cfs] = {}

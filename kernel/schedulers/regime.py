@@ -42,7 +42,9 @@ class Kernel(Protocol):
 
 
 class Regime(Protocol):
-    """How all cores are scheduled."""
+    """How all cores are scheduled; `phase_locks` says whether gangs depend on synchronised timers."""
+
+    phase_locks: bool
 
     def scheduler(self, core: int) -> Scheduler:
         """The scheduler of a core, which nothing has been added to."""
@@ -56,6 +58,8 @@ class Regime(Protocol):
 
 class EachCore:
     """No core knows of the others: what they do together has been planned (`kernel.planner`)."""
+
+    phase_locks = True
 
     def __init__(self, make: Callable[[], Scheduler]) -> None:
         self._make = make

@@ -14,7 +14,6 @@ from kernel.domain import Domain, DomainState
 from kernel.schedulers.fair_share import Cfs
 from kernel.schedulers.regime import Kernel
 from kernel.timeline import Priority
-from skb.placement import Hard
 
 SYSTEM = 2
 """The priority of the system's own dispatchers; gangs have 1."""
@@ -24,11 +23,9 @@ def is_gang(domain: Domain) -> bool:
     """Whether a domain's dispatchers are to run together: its manifest says so in this phase, or, where it has none,
     it has several of them.
     """
-    assignments = domain.placement.assignments
     if domain.placement.manifest is None:
-        return len(assignments) > 1
-    present = (each.phases[domain.phase] for each in assignments if domain.phase < len(each.phases))
-    return any(isinstance(each, Hard) and each.gang for each in present)
+        return len(domain.placement.assignments) > 1
+    return domain.ganged
 
 
 class Rows:

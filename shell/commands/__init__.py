@@ -2,6 +2,7 @@
 
 from shell.commands import (
     bridges,
+    clocks,
     comparing,
     console,
     cores,
@@ -34,6 +35,7 @@ from shell.commands import (
 
 __all__ = [
     "bridges",
+    "clocks",
     "comparing",
     "console",
     "cores",

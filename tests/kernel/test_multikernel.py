@@ -45,7 +45,7 @@ def elapsed_on_each_core(kernel: Multikernel) -> set[int]:
 
 
 def test_time_0_is_when_the_timers_were_put_in_step(kernel: Multikernel) -> None:
-    assert kernel.timers_in_step
+    assert kernel.timekeeping.in_step
     assert 0 <= kernel.now < PS_PER_MS
     readings = [driver.clock.local(kernel.now) for driver in kernel.drivers.values()]
     one_read_of_the_tsc = kernel.hardware.cost_ps("tsc_read", 0)

@@ -25,6 +25,7 @@ from kernel.programming import (
     rsrc_phase,
 )
 from kernel.rbed import BestEffort, Hard
+from kernel.reference_clocks import TimeStampCounters
 from kernel.threads import Code
 from skb.knowledge import KnowledgeBase
 from skb.placement import Hard as Slotted
@@ -241,7 +242,7 @@ def out_of_step(kb: KnowledgeBase, hold_ps: int) -> tuple[Multikernel, int]:
     kernel.controller.clear()
     kernel.drivers[3].hold(kernel.now, hold_ps)
     began = kernel.now
-    kernel.synchronise_timers()
+    kernel.synchronise_timers(running=False)
     return kernel, kernel.now - began
 
 
@@ -263,10 +264,9 @@ def test_timers_that_cannot_be_put_in_step_leave_gangs_best_effort_and_that_is_s
     """Past one second synchronisation has failed, and phase-locked scheduling is off (§3.6.3)."""
     kernel = Multikernel(load("amd-4x4"), PlacementController(load("amd-4x4")), seed=0)
     kernel.controller.clear()
-    ahead = kernel.drivers[3]
-    ahead.read_tsc = lambda now: now + 2 * PS_PER_S  # type: ignore[method-assign]  # not the TSC of the others
-    kernel.synchronise_timers()
-    assert kernel.timers_in_step is False and not kernel.phase_locked
+    kernel.clocks["tsc"] = TimeStampCounters(kernel.hardware, {3: 2 * PS_PER_S})
+    kernel.synchronise_timers("tsc", running=False)
+    assert kernel.timekeeping.in_step is False and not kernel.phase_locked
     gang = kernel.spawn("barrier", 2, cores=(0, 1), manifest="B 1\nG 20 80 20\nH 10 100\n")
     kernel.change_phase(gang.id, 1)
     assert in_force(gang) == [BestEffort(1)] * 2
