@@ -29,6 +29,11 @@ class Comparison:
     uncertain_ps: int
     corrected: bool
 
+    @property
+    def left_ps(self) -> int:
+        """By how much the timer may be wrong still."""
+        return self.uncertain_ps + (0 if self.corrected else abs(self.offset_ps))
+
 
 class ReferenceClock(Protocol):
     """A clock that all cores can read, in steps of `resolution_ps`."""

@@ -95,8 +95,8 @@ class Timekeeping:
                 self.timers[core] = Timer(now, error_ps, now)
             elif comparison is not None:
                 self.timers[core] = _compared(self.timers[core], comparison, protocol_ps, now)
-        if method == "messages":  # wrong by what each is uncertain of, against each other by the sum
-            protocol_ps = sum(sorted((each.uncertain_ps for each in found.values()), reverse=True)[:2])
+        if method == "messages":  # each is wrong by so much, two against each other by the sum
+            protocol_ps = sum(sorted((each.left_ps for each in found.values()), reverse=True)[:2])
         self._tell(method, protocol_ps)
         self.attend()
 

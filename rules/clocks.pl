@@ -122,14 +122,14 @@ tolerance(Nanoseconds) :-
 
 %!  resynchronise_after(-Nanoseconds) is semidet.
 %
-%   After so long the timers that drift most may be apart by a context switch, and are to be put in step again. Fails if
-%   none has been seen to drift.
+%   After so long timers are to be put in step again: half of the time in which those that drift most come to be apart by a
+%   context switch, as it takes a while, and a drift is known to some accuracy. Fails if none has been seen to drift.
 
 resynchronise_after(Nanoseconds) :-
     drift_spread(Spread),
     Spread > 0,
     tolerance(Tolerance),
-    Nanoseconds is Tolerance * 1_000_000_000 // Spread.
+    Nanoseconds is Tolerance * 500_000_000 // Spread.
 
 %!  timers_in_step(+Clock, +Error, +Offsets:list, +Drifts:list) is det.
 %
