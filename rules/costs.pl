@@ -48,6 +48,8 @@ default_cost(sql_instruction, 11, ns,
              "measured: 10.9-11.4 ns in SQLite 3.40.1, AMD EPYC at 2.6 GHz, benchmarks/sql_instruction.py").
 default_cost(replacement_horizon, 1, s,
              "chosen: placement is the longest of the scales, far above timeslices (dissertation 3.4.2)").
+default_cost(negotiation_patience, 1, s,
+             "chosen: a user would wait as long; the figure stands for 'promptly' (dissertation 3.4.5)").
 default_cost(inference, 18, ns, "measured: 1,000,000 inferences take 16-20 ms in SWI-Prolog 9.0.4").
 
 %!  cost_of(?Name, ?Value, ?Unit, ?Source) is nondet.
