@@ -76,7 +76,7 @@ def page(dispatcher: Dispatcher) -> Activation:
 class AwaitAllocation(Operation):
     """Wait until the page of the thread's dispatcher does not say `seen` changes; the result is the page.
 
-    Without `seen`, for the next change. The thread is told by an upcall (cost `activation`), when its dispatcher runs.
+    Without `seen`, for the next change. The thread is told by an upcall (cost `activation`) when its dispatcher runs.
     """
 
     seen: int | None = None

@@ -2,8 +2,9 @@
 
 The SKB asks a domain to give up cores. Each of its dispatchers there finds the request on its page
 (`kernel.activation`): by when. A program that agrees takes its work elsewhere, lets its threads there end or
-migrate, and has the last of them call `relinquish`: the dispatcher ends, and the SKB hears of it. What has not been given up when the
-time is over the SKB has virtualised: the dispatchers are moved to other cores of their domain's (`kernel.hotplug`).
+migrate, and has the last of them call `relinquish`: the dispatcher ends, and the SKB hears of it. What has not been
+given up when the time is over the SKB has virtualised: the dispatchers are moved to other cores of their domain's
+(`kernel.hotplug`).
 
     if environment.activation(environment.rank).asked_until_ps is not None:
         ...

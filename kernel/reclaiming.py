@@ -1,7 +1,8 @@
 """Reclaiming cores: requests to domains to give some up, from the SKB's decision to what became of each dispatcher.
 
 A request stays open until each dispatcher that was asked for has ended, or has been virtualised because its domain
-did not respond in time (dissertation §3.4.5). The rules are rules/negotiation.pl's, the messages `kernel.negotiation`'s.
+did not respond in time (dissertation §3.4.5). The rules are rules/negotiation.pl's, the messages
+`kernel.negotiation`'s.
 """
 
 from __future__ import annotations
