@@ -129,7 +129,7 @@ class Negotiation:
         until = self._monitor.kernel.now + message.patience_ps
         self._monitor.remind(PatienceOver(message), message.patience_ps)
         for index, core in message.asked:
-            yield from self._monitor.send(core, AskDispatcher(message.domain, index, until))
+            yield from self._monitor.urge(core, AskDispatcher(message.domain, index, until))
 
     def _patience_over(self, message: PatienceOver) -> Handling:
         self._desk.patience_over(message.request)
@@ -162,7 +162,7 @@ class Negotiation:
             yield Send(LmpLink(self._monitor.kernel.hardware, self._monitor.core, message.reply), why)
             return
         yield Invoke(lambda now: self._end(dispatcher, now))
-        yield from self._monitor.send(self._decider, DispatcherEnded(message.domain, message.index))
+        yield from self._monitor.urge(self._decider, DispatcherEnded(message.domain, message.index))
 
     def _has(self, dispatcher: Dispatcher) -> bool:
         return dispatcher.driver is self._monitor.driver and dispatcher.scheduled
