@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 
 import pytest
@@ -462,10 +463,8 @@ def test_no_work_is_lost_or_done_twice(load: Load, asks: list[tuple[int, int, in
         kernel.spawn("cpu_bound", 2, cores=(2, 5))
     for wait_ms, cores, within_ms in asks:
         kernel.run(wait_ms * PS_PER_MS)
-        try:
+        with suppress(KernelError, PlacementError):  # it has ended, or has no more to give
             kernel.reclaim(domain.id, cores, within_ms * PS_PER_MS)
-        except (KernelError, PlacementError):
-            pass  # it has ended, or has no more to give
         waiting = in_hand(domain)
         assert len(waiting) == len(set(waiting))
         started = tasks - len(waiting) - sum(domain.tally.values())
@@ -514,10 +513,8 @@ def happens(kernel: Multikernel, step: tuple[str, int, int], programs: tuple[str
 def survives(load: Load, steps: list[tuple[str, int, int]]) -> None:
     kernel = Multikernel.boot(load("intel-2x4"))
     for step in steps:
-        try:
+        with suppress(KernelError, PlacementError):  # refused: it must have changed nothing
             happens(kernel, step, ("barrier", own(giving_up), "cpu_bound", own(late)))
-        except (KernelError, PlacementError):
-            pass  # refused: it must have changed nothing
         agrees(kernel)
     before = {each.id: each.progress for each in kernel.domains() if each.state == "running"}
     kernel.run(5 * PS_PER_S)
