@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from kernel.capabilities.booting import boot_capabilities
@@ -479,7 +480,8 @@ class Multikernel:
         )
         if found is None:
             return False
-        self.reclaim(found[0], found[1])
+        with suppress(KernelError):  # it has ended meanwhile, which will do as well
+            self.reclaim(found[0], found[1])
         return True
 
     def _carry_out(self, negotiated: Negotiated) -> None:

@@ -103,10 +103,11 @@ class Reclaiming:
     def patience_over(self, request: AskForCores) -> None:
         """The time for a request is over."""
         found = self._open.pop(request.number)
-        late = [(index, core) for index, core in found.asked if index not in found.fates]
-        if not found.domain.alive or not late:
+        if not found.domain.alive:
             return
-        outcome = self._negotiator.virtualise(found.domain.id, [core for _, core in late])
+        late = [(index, core) for index, core in found.asked if index not in found.fates]
+        cores = sorted({core for _, core in found.asked})
+        outcome = self._negotiator.virtualise(found.domain.id, cores, [index for index, _ in late])
         to = {move.dispatcher: move.core for move in outcome.moves}
         for index, core in late:
             found.fates[index] = (
@@ -114,4 +115,5 @@ class Reclaiming:
             )
             if index not in to:
                 self._decided(AskDispatcher(found.domain, index, None), 0)
-        self._carry_out(outcome)
+        if late:
+            self._carry_out(outcome)

@@ -4,7 +4,7 @@
             ask/3,                      % +Domain, +Wanted, -Answer
             given_up/3,                 % +Domain, +Dispatcher, -Answer
             gangs_again/2,              % +Domain, -Answer
-            virtualise/3,               % +Domain, +Cores, -Answer
+            virtualise/4,               % +Domain, +Cores, +Dispatchers, -Answer
             offer/4,                    % +Domain, +Kind, +Cores, -Inferences
             spared/2,                   % +Core, -Domains
             room_by_asking/7            % +Policy, +Dispatchers, +Cores, +Image, +Text, +Coordinator, -Answer
@@ -212,15 +212,15 @@ hard_left(Domain) :-
     memberchk(Kind, [hard, gang]),
     !.
 
-%!  virtualise(+Domain, +Cores, -Answer) is det.
+%!  virtualise(+Domain, +Cores, +Dispatchers, -Answer) is det.
 %
-%   Domain has not given up Cores in time: its dispatchers there go to the cores that it keeps, each to one with the fewest
-%   of its own. Gangs of which two members share a core then are best effort; so is hard real time that its new core has no room for.
+%   The time is over in which Domain was to give up Cores, and these Dispatchers are there still: they go to the cores that it keeps, each
+%   to one with the fewest of its own. Gangs of which two members share a core then are best effort; so is hard real time that its new core has no room for.
 %   Answer is answer(Inferences, Moves, Changes), as of vacate/2; no Moves where it keeps no other core.
 
-virtualise(Domain, Cores, answer(Inferences, Moves, Changes)) :-
+virtualise(Domain, Cores, Dispatchers, answer(Inferences, Moves, Changes)) :-
     counted(( member(Hard, [kept, best_effort]),
-              catch(atomically(virtualised(Domain, Cores, Hard, Moves0, Changes0)), error(placement_error(_), _), fail)
+              catch(atomically(virtualised(Domain, Cores, Dispatchers, Hard, Moves0, Changes0)), error(placement_error(_), _), fail)
             ->  Moves = Moves0,
                 Changes = Changes0
             ;   Moves = [],
@@ -228,9 +228,9 @@ virtualise(Domain, Cores, answer(Inferences, Moves, Changes)) :-
             ),
             Inferences).
 
-virtualised(Domain, Cores, Hard, Moves, Changes) :-
+virtualised(Domain, Cores, Dispatchers, Hard, Moves, Changes) :-
     findall(Dispatcher-Core,
-            ( member(Core, Cores), facts:asked_back(Domain, Core), facts:allocation(Domain, Dispatcher, Core) ),
+            ( member(Dispatcher, Dispatchers), facts:allocation(Domain, Dispatcher, Core), memberchk(Core, Cores) ),
             Pairs0),
     sort(Pairs0, Pairs),
     own_cores(Domain, Own),

@@ -53,12 +53,11 @@ class Negotiator:
         newest = {(each.domain, each.dispatcher): each for each in (*moves_of(changes), *moves_of(again))}
         return Outcome((), tuple(newest.values()), inferences + more)
 
-    def virtualise(self, domain: int, cores: Sequence[int]) -> Outcome:
-        """What has not been given up of `cores` is virtualised: its dispatchers are on others of the domain's."""
-        bind: dict[str, Term] = {"Domain": domain, "Cores": tuple(cores)}
-        inferences, moves, changes = self._controller.decide("negotiation:virtualise(Domain, Cores, Answer)", bind)[
-            "Answer"
-        ].args
+    def virtualise(self, domain: int, cores: Sequence[int], dispatchers: Sequence[int]) -> Outcome:
+        """The time to give up `cores` is over; who is there still of `dispatchers` is on others of the domain's."""
+        bind: dict[str, Term] = {"Domain": domain, "Cores": tuple(cores), "Late": tuple(dispatchers)}
+        found = self._controller.decide("negotiation:virtualise(Domain, Cores, Late, Answer)", bind)
+        inferences, moves, changes = found["Answer"].args
         return Outcome(moves_of(moves), moves_of(changes), inferences)
 
     def offer(self, domain: int, kind: str, cores: int) -> int:

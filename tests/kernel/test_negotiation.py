@@ -96,6 +96,22 @@ def agrees(kernel: Multikernel) -> None:
         assert all(each.task.misses == 0 for each in driver.dispatchers.values())
 
 
+def test_the_first_request_takes_as_long_as_the_next(load: Load) -> None:
+    """The SKB's inferences are simulated time, so the same session is the same however often."""
+
+    def took() -> list[int]:
+        kernel = Multikernel.boot(load("amd-4x4"))
+        domain = kernel.spawn("barrier", 4, cores=(0, 1, 2, 3), manifest="G 20 80 20")
+        other = kernel.spawn(own(giving_up), 4, cores=(4, 5, 6, 7))
+        times = []
+        for each in (domain, other):
+            kernel.reclaim(each.id, 2, PS_PER_MS)
+            times.append(kernel.now)
+        return times
+
+    assert took() == took()
+
+
 # -- being told ------------------------------------------------------------------------------------
 
 

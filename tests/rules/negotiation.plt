@@ -87,24 +87,24 @@ test(its_time_is_free_for_others, Text == "not refused") :-
 test(the_rest_of_the_team_shares_its_cores, Moves == [move(1, 3, 0, [best_effort(1)])]) :-
     anew(( domain(1, 4, [0, 1, 2, 3], none),
            negotiation:ask(1, cores([3]), _),
-           negotiation:virtualise(1, [3], answer(_, Moves, [])) )).
+           negotiation:virtualise(1, [3], [3], answer(_, Moves, [])) )).
 test(they_are_spread, To == [0, 1, 0]) :-
     anew(( domain(1, 5, [0, 1, 2, 3, 4], none),
            negotiation:ask(1, count(3), _),
-           negotiation:virtualise(1, [2, 3, 4], answer(_, Moves, _)),
+           negotiation:virtualise(1, [2, 3, 4], [2, 3, 4], answer(_, Moves, _)),
            findall(Core, member(move(1, _, Core, _), Moves), To) )).
 test(a_gang_that_shares_a_core_is_none,
      Phases == [0-0-best_effort(1), 1-1-best_effort(1), 2-2-best_effort(1), 3-0-best_effort(1)]) :-
     anew(( domain(1, 4, [0, 1, 2, 3], "G 20 80 20\n"),
            negotiation:ask(1, cores([3]), _),
-           negotiation:virtualise(1, [3], answer(_, [_], [_, _, _])),
+           negotiation:virtualise(1, [3], [3], answer(_, [_], [_, _, _])),
            phases(1, Phases),
            \+ facts:timeslot(1, _, _, _, _) )).
 test(it_is_one_again_when_the_member_that_was_late_has_ended,
      Phases == [0-0-gang(20000000, 80000000, 20000000, auto), 1-1-gang(20000000, 80000000, 20000000, auto)]) :-
     anew(( domain(1, 3, [0, 1, 2], "G 20 80 20\n"),
            negotiation:ask(1, cores([2]), _),
-           negotiation:virtualise(1, [2], _),
+           negotiation:virtualise(1, [2], [2], _),
            negotiation:given_up(1, 2, _),
            negotiation:gangs_again(1, answer(_, [_, _])),
            \+ facts:unganged(1, _),
@@ -113,7 +113,7 @@ test(nor_is_it_one_where_others_have_the_time_now,
      [cleanup(store:forget(placement)), Phases-Changes == [0-0-best_effort(1), 1-1-best_effort(1)]-[]]) :-
     once(( domain(1, 3, [0, 1, 2], "G 60 80 60\n"),
            negotiation:ask(1, cores([2]), _),
-           negotiation:virtualise(1, [2], _),
+           negotiation:virtualise(1, [2], [2], _),
            domain(2, 1, [0], "H 60 80 60\n"),
            negotiation:given_up(1, 2, _),
            negotiation:gangs_again(1, answer(_, Changes)),
@@ -122,28 +122,36 @@ test(real_time_goes_along_where_there_is_room, Phases == [0-0-hard(20000000, 800
                                                           1-0-hard(20000000, 80000000, 80000000, auto)]) :-
     anew(( domain(1, 2, [0, 1], "H 20 80\n"),
            negotiation:ask(1, cores([1]), _),
-           negotiation:virtualise(1, [1], _),
+           negotiation:virtualise(1, [1], [1], _),
            phases(1, Phases) )).
 test(and_is_best_effort_where_there_is_none,
      [cleanup(store:forget(placement)), Phases == [0-0-hard(60000000, 80000000, 80000000, auto), 1-0-best_effort(1)]]) :-
     once(( domain(1, 2, [0, 1], "H 60 80\n"),
            negotiation:ask(1, cores([1]), _),
-           negotiation:virtualise(1, [1], _),
+           negotiation:virtualise(1, [1], [1], _),
            phases(1, Phases) )).
 test(what_was_given_up_in_time_is_not_virtualised, Moves-Changes == []-[]) :-
     anew(( domain(1, 2, [0, 1], none),
            negotiation:ask(1, cores([1]), _),
            negotiation:given_up(1, 1, _),
-           negotiation:virtualise(1, [1], answer(_, Moves, Changes)) )).
+           negotiation:virtualise(1, [1], [1], answer(_, Moves, Changes)) )).
 test(no_other_core_is_kept, Moves-Changes == []-[]) :-
     anew(( domain(1, 3, [0, 1, 2], none),
            negotiation:ask(1, cores([0, 1]), _),
            negotiation:given_up(1, 2, _),
-           negotiation:virtualise(1, [0, 1], answer(_, Moves, Changes)) )).
+           negotiation:virtualise(1, [0, 1], [0, 1], answer(_, Moves, Changes)) )).
+test(who_came_meanwhile_stays, [Moves, Left] == [[], [0-0, 2-1]]) :-
+    anew(( domain(1, 2, [0, 1], none),
+           negotiation:ask(1, cores([1]), _),
+           placement:span(near, 1, [1], _),
+           negotiation:given_up(1, 1, _),
+           negotiation:virtualise(1, [1], [], answer(_, Moves, [])),
+           \+ facts:asked_back(1, _),
+           findall(Dispatcher-Core, facts:allocation(1, Dispatcher, Core), Left) )).
 test(who_is_virtualised_stays_so, Moves == []) :-
     anew(( domain(1, 2, [0, 1], none),
            negotiation:ask(1, cores([1]), _),
-           negotiation:virtualise(1, [1], _),
+           negotiation:virtualise(1, [1], [1], _),
            replacing:replace(load_balance, answer(_, Moves)) )).
 
 % -- for others
@@ -159,9 +167,15 @@ test(nobody_is_asked_in_vain, Asked == []) :-
            \+ facts:asked_back(_, _) )).
 test(of_a_core_that_goes_off_line_those_are_asked_who_can_spare_it, Domains-None == [1]-[]) :-
     anew(( domain(1, 4, [0, 1, 2, 3], none),
-           domain(2, 4, [0, 1, 2, 3], none),
+           domain(2, 4, any, none),
            negotiation:offer(1, spare, 1, _),
            negotiation:spared(2, Domains),
            negotiation:spared(0, None) )).
+
+test(unless_another_has_to_stay_there, Text == "core 2 stays on line: domain 2 is pinned to it") :-
+    anew(( domain(1, 4, [0, 1, 2, 3], none),
+           domain(2, 1, [2], none),
+           negotiation:offer(1, spare, 1, _),
+           refused(negotiation:spared(2, _), Text) )).
 
 :- end_tests(negotiation).
