@@ -1,7 +1,7 @@
 """work_stealing: a task-parallel runtime, in the manner of Cilk, that reads its scheduler activations.
 
-Every dispatcher has a deque of tasks. It takes its own from the end; one whose deque is empty steals from the
-front of another's, and first from those whose page says that they do not run now: their core was taken away, and
+Every dispatcher has a deque of tasks. It takes its own from the end; one whose deque is empty steals half of another's,
+from the front, and first from those whose page says that they do not run now: their core was taken away, and
 their tasks would wait for it (dissertation §2.5.2, §3.5.2). It says that it can spare all cores but one; a
 dispatcher that is asked to give up its core deals its tasks out to those that stay, and ends (§3.4.5).
 """
@@ -33,14 +33,18 @@ def work_stealing(environment: Environment) -> Code:
         if own > 0 and _asked(environment, own):
             yield from _deal_out(environment, deques)
             yield from relinquish(environment)
-        taken = yield Atomic(environment.word(f"deque {own}"), partial(_take, deques[own], own=True))
+        taken = yield Atomic(environment.word(f"deque {own}"), partial(_take, deques[own]))
         if taken is None:
             victim = _victim(environment, deques)
             if victim is None:  # others still do what they took
                 yield Sleep(nap_ns)
                 nap_ns = min(2 * nap_ns, _LONGEST_NAP_NS)
                 continue
-            taken = yield Atomic(environment.word(f"deque {victim}"), partial(_take, deques[victim], own=False))
+            stolen = yield Atomic(environment.word(f"deque {victim}"), partial(_take_half, deques[victim]))
+            if stolen:
+                taken = stolen.pop()
+            if stolen:
+                yield Atomic(environment.word(f"deque {own}"), partial(deques[own].extend, stolen))
         if taken is not None:
             nap_ns = _SHORTEST_NAP_NS
             yield Compute(cycles)
@@ -70,10 +74,12 @@ def _take_all(tasks: deque[int]) -> list[int]:
     return taken
 
 
-def _take(tasks: deque[int], own: bool) -> int | None:
-    if not tasks:
-        return None
-    return tasks.pop() if own else tasks.popleft()
+def _take(tasks: deque[int]) -> int | None:
+    return tasks.pop() if tasks else None
+
+
+def _take_half(tasks: deque[int]) -> list[int]:
+    return [tasks.popleft() for _ in range((len(tasks) + 1) // 2)]
 
 
 def _deques(environment: Environment, tasks: int) -> list[deque[int]]:
