@@ -1,8 +1,8 @@
 """work_stealing: a task-parallel runtime, in the manner of Cilk, that reads its scheduler activations.
 
-Every dispatcher has a deque of tasks. It takes its own from the end; one whose deque is empty steals half of another's,
-from the front, and first from those whose page says that they do not run now: their core was taken away, and
-their tasks would wait for it (dissertation §2.5.2, §3.5.2). It says that it can spare all cores but one; a
+Every dispatcher has a deque of tasks. It takes its own from the end; one whose deque is empty steals half of
+another's, from the front, and first from those whose page says that they do not run now: their core was taken away,
+and their tasks would wait for it (dissertation §2.5.2, §3.5.2). It says that it can spare all cores but one; a
 dispatcher that is asked to give up its core deals its tasks out to those that stay, and ends (§3.4.5).
 """
 
