@@ -117,6 +117,7 @@ class CpuDriver:
         """Give a dispatcher other scheduling parameters. May raise Overcommitted, changing nothing."""
         now = self._enter()
         self.scheduler.change(dispatcher.task, parameters, self.clock.local(now), release)
+        dispatcher.allocation_changed(now)
 
     def change_at(
         self, at: int, dispatcher: Dispatcher, parameters: TaskParameters, release: int | None = None
@@ -155,6 +156,8 @@ class CpuDriver:
                 release = (local if coming.release is None else coming.release) + coming.parameters.period
                 self._coming.append(_Coming(release, coming.dispatcher, coming.parameters, release))
                 self._coming.sort(key=lambda coming: coming.at)
+            else:
+                coming.dispatcher.allocation_changed(now)
 
     def remove(self, dispatcher: Dispatcher) -> None:
         """The dispatcher is gone."""

@@ -61,6 +61,9 @@ class Dispatcher:
         self.state = START
         self.save_areas: list[Thread | None] = [None] * len(SaveArea)  # whose registers are in each
         self.handlers: dict[str, Handler] = {}  # by entry point
+        self.allocation_changes = 0  # of what the page shows as allocated
+        self.asked_until_ps: int | None = None  # by when it is asked to give up its core
+        self.awaiting: list[Thread] = []  # threads that wait for the next change
         self.deallocations = 0  # how often the core was taken away (the page of `kernel.activation` shows it)
         self.page_table = 0  # where the root page table of its address space is, 0 for the system's own
         self.dispatched_ps = 0  # when its timeslice began
@@ -242,6 +245,7 @@ class Dispatcher:
             thread.loop_iteration_ps = thread.loop_iteration_ps * before // after
         self.looped_ps = self.looped_ps * before // after
         self.looped_iteration_ps = self.looped_iteration_ps * before // after
+        self.ask(None, driver.now)
 
     def end(self) -> None:
         """It is no more: its threads and handlers go no further."""
@@ -252,6 +256,20 @@ class Dispatcher:
         self.run_queue.clear()
         self._upcalls.clear()
         self.save_areas = [None] * len(SaveArea)
+
+    # -- what is allocated -------------------------------------------------------------------------
+
+    def allocation_changed(self, now: int) -> None:
+        """Its parameters or core are others now, or it is asked for the core: the page says so, who waits is told."""
+        self.allocation_changes += 1
+        awaiting, self.awaiting = self.awaiting, []
+        for thread in awaiting:
+            thread.unblock(now)
+
+    def ask(self, until_ps: int | None, now: int) -> None:
+        """It is asked to give up its core until then; or, with None, no longer."""
+        self.asked_until_ps = until_ps
+        self.allocation_changed(now)
 
     # -- faults ------------------------------------------------------------------------------------
 

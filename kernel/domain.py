@@ -38,6 +38,7 @@ class Domain:
         self.program = program
         self.arguments = arguments
         self.placement = placement
+        self.home = placement.assignments[0].core  # where dispatcher 0 was made, and its page table is
         self.state = DomainState.STARTING
         self.phase = 0
         self.agreed_phase = 0  # the one that planners were told of last, which may still be to begin
@@ -92,10 +93,27 @@ class Domain:
 
     def placed(self, assignment: Assignment) -> None:
         """A dispatcher has another place or other parameters; or there is one more, numbered next."""
-        assignments = list(self.placement.assignments)
-        self.left.update(before.core for before in assignments[assignment.dispatcher : assignment.dispatcher + 1])
-        assignments[assignment.dispatcher : assignment.dispatcher + 1] = [assignment]
-        self.placement = replace(self.placement, assignments=tuple(assignments), changed=())
+        number = assignment.dispatcher
+        assignments = {each.dispatcher: each for each in self.placement.assignments}
+        if number in assignments:
+            self.left.add(assignments[number].core)
+        assignments[number] = assignment
+        self.placement = replace(self.placement, assignments=tuple(assignments.values()), changed=())
+
+    def assignment(self, index: int) -> Assignment | None:
+        """The place of dispatcher `index`; None if it has given that up, or never had one."""
+        return next((each for each in self.placement.assignments if each.dispatcher == index), None)
+
+    def without(self, index: int) -> None:
+        """Dispatcher `index` has ended: it is placed nowhere any more."""
+        kept = tuple(each for each in self.placement.assignments if each.dispatcher != index)
+        self.left.update(each.core for each in self.placement.assignments if each.dispatcher == index)
+        self.placement = replace(self.placement, assignments=kept, changed=())
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of its dispatchers are there: one that is still to come may do anything."""
+        return all(each.dispatcher in self.dispatchers for each in self.placement.assignments)
 
     def progress(self, now: int) -> int:
         """What the program counts itself, else rounds of its barriers, or iterations of all its threads."""
@@ -110,8 +128,7 @@ class Domain:
     def thread_ended(self, now: int) -> None:
         """When the last thread has ended, and no dispatcher is still to come, the domain has."""
         self._threads -= 1
-        all_started = len(self.dispatchers) == len(self.placement.assignments)
-        if self._threads == 0 and all_started and self.alive:
+        if self._threads == 0 and self.complete and self.alive:
             self.end(DomainState.EXITED, now)
 
     def trap(self, fault: str, now: int) -> None:

@@ -318,8 +318,11 @@ class Monitor:
 
     def _bind_next(self, message: SpawnDispatcher, peer: int) -> Handling:
         domain = message.domain
-        if peer < message.index:
-            core = domain.placement.assignments[peer].core
+        while peer < message.index and domain.assignment(peer) is None:
+            peer += 1  # it has ended
+        before = domain.assignment(peer)
+        if before is not None and peer < message.index:
+            core = domain.home if peer == 0 else before.core
             yield from self.send(core, BindRequest(domain, message.index, peer, self.core, self._page_table(message)))
             return
         del self._spawning[domain.id, message.index]
@@ -366,10 +369,11 @@ class Monitor:
         """Create the dispatcher with its first thread, and let the planner have it scheduled."""
         if not domain.alive:
             return
-        assignment = domain.placement.assignments[index]
+        assignment = domain.assignment(index)
+        assert assignment is not None
         dispatcher = Dispatcher(domain, index, self.driver, self.kernel.next_task_id())
         environment = Environment(
-            index, len(domain.placement.assignments), self.core,
+            index, max(each.dispatcher for each in domain.placement.assignments) + 1, self.core,
             self.kernel.hardware, domain.arguments, domain.barriers, domain.shared, domain.dispatchers,
             domain.tally, domain.memory, domain.id, lambda: self.kernel.client(domain, self.core),
             lambda: self._capability_calls(dispatcher),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from kernel.capabilities.booting import boot_capabilities
@@ -29,15 +30,17 @@ from kernel.messaging.notification import Notifications
 from kernel.messaging.status import ChannelStatus, ServiceStatus, channel_status, service_status
 from kernel.monitor import KillDomain, Monitor, SpawnDomain
 from kernel.multicast import tree_of
+from kernel.negotiation import Negotiation
 from kernel.phase_change import ChangePhase, Distribute, Outcome, Replan, Route
 from kernel.planner import Planner
 from kernel.program import Program
 from kernel.programs import PROGRAMS
 from kernel.rbed import BestEffort
+from kernel.reclaiming import Reclaiming, Request
 from kernel.reference_clocks import Comparison, Method, ReferenceClock, reference_clocks
 from kernel.replication.names import ReplicatedNames
 from kernel.replication.replicas import Replication
-from kernel.resources import Granted, JoinGroup, LeaveGroup, PresentManifest
+from kernel.resources import Granted, JoinGroup, LeaveGroup, OfferCores, PresentManifest
 from kernel.schedulers import kinds
 from kernel.schedulers.kinds import Kind
 from kernel.services.knowledge import SKB, Client, Decided, KnowledgeService, Managed, Managing
@@ -52,6 +55,8 @@ from kernel.timeline import Priority, Timeline
 from kernel.trace import ScheduleLog, Slice
 from kernel.waiting import waiting
 from skb.knowledge import KnowledgeBase
+from skb.negotiation import Negotiator
+from skb.negotiation import Outcome as Negotiated
 from skb.placement import (
     Assignment,
     Combination,
@@ -117,6 +122,10 @@ class Multikernel:
                 self.drivers[number].notifications = notifications
         self.monitors = {number: Monitor(self, driver) for number, driver in self.drivers.items()}
         self.planners = {number: Planner(monitor) for number, monitor in self.monitors.items()}
+        self.negotiator = Negotiator(controller)
+        self.reclaiming = Reclaiming(
+            self.negotiator, self.hardware, min(self.drivers), self._decided, self._carry_out
+        )
         self._bindings: dict[int, Binding] = {}
         self._hot_plugs: dict[int, HotPlug] = {}
         for monitor in self.monitors.values():
@@ -124,6 +133,7 @@ class Multikernel:
             ClockSynchronisation(monitor, self.clocks)
             self._hot_plugs[monitor.core] = HotPlug(monitor, self.planners[monitor.core], binding)
             Spanning(monitor, min(self.drivers), self._span)
+            Negotiation(monitor, self.planners[monitor.core], binding, min(self.drivers), self.reclaiming)
         self.capabilities = boot_capabilities(self)
         for number, monitor in self.monitors.items():
             monitor.capabilities = self.capabilities[number]
@@ -216,10 +226,12 @@ class Multikernel:
             raise KernelError(f"a domain named '{name}' runs already; give another --name")
         if name.lstrip("-").isdigit():
             raise KernelError(f"'{name}' would be taken for a domain's number; give another --name")
-        placement = self.controller.place(
-            number, dispatchers, cores=cores, manifest=manifest, manifest_name=manifest_name,
-            coordinator=self.first_core, built_for=found.built_for,
-        )
+        try:
+            placement = self._place(number, dispatchers, cores, manifest, manifest_name, found)
+        except PlacementError:
+            if not self._made_room(dispatchers, cores, manifest, found):
+                raise
+            placement = self._place(number, dispatchers, cores, manifest, manifest_name, found)
         domain = Domain(number, name, found, tuple(arguments), placement, self._ended)
         domain.pinned = bool(cores)
         self._domains[number] = domain
@@ -270,6 +282,18 @@ class Multikernel:
         self._run_until(lambda: domain.phase == phase or not domain.alive, f"the phase change of {domain.name}")
         return outcome
 
+    def reclaim(self, number: int, wanted: int | Sequence[int], patience_ps: int | None = None) -> Request:
+        """Ask a domain to give up so many cores, or these; returns when each is given up, or virtualised.
+
+        It has `patience_ps` for it, else what cost `negotiation_patience` says. KernelError or PlacementError, and
+        nothing changed, where it cannot be asked for them.
+        """
+        request = self.reclaiming.ask(self._running(number), wanted, patience_ps)
+        self._run_until(lambda: request.done, f"reclaiming cores of {request.domain.name}")
+        if not request.domain.alive and len(request.fates) < len(request.asked):
+            raise KernelError(f"{request.domain.name} has ended: {request.domain.state.value}")
+        return request
+
     def take_offline(self, core: int) -> list[tuple[Domain, int]]:
         """Take a core off line; returns when it has halted: the dispatchers that were moved, and to where.
 
@@ -280,6 +304,8 @@ class Multikernel:
         for domain in self._domains.values():
             if domain.state is DomainState.STARTING and core in domain.cores:
                 raise KernelError(f"core {core} stays on line: {domain.name} is being started there")
+        asked = [self.reclaiming.ask(self._domains[each], (core,)) for each in self.negotiator.spared(core)]
+        self._run_until(lambda: all(request.done for request in asked), f"reclaiming core {core}")
         moves, changes, inferences = self.controller.vacate(core)
         requests = []
         for move in moves:
@@ -459,11 +485,16 @@ class Multikernel:
         """The user's domains that run, by number."""
         return [domain for number, domain in sorted(self._domains.items()) if number > 0 and domain.alive]
 
+    def serves(self, dispatcher: Dispatcher) -> bool:
+        """Whether others bind to a service of the dispatcher's, which they find only where it is."""
+        return any(each.dispatcher is dispatcher for each in self._bindings[dispatcher.core].services.values())
+
     def migrate(self, domain: Domain, index: int, to: int) -> None:
         """Have a dispatcher on another core, at once and without a message: the kernels share memory."""
-        dispatcher = domain.dispatchers[index]
+        dispatcher, assignment = domain.dispatchers[index], domain.assignment(index)
+        assert assignment is not None
         self._hot_plugs[dispatcher.core].hand_over(dispatcher, self._hot_plugs[to])
-        domain.placed(replace(domain.placement.assignments[index], core=to))
+        domain.placed(replace(assignment, core=to))
         self.controller.migrated(domain.id, index, to)
 
     @property
@@ -495,6 +526,46 @@ class Multikernel:
         domain.state = DomainState.RUNNING
         self._domains[number] = domain
         return domain
+
+    def _place(
+        self, number: int, dispatchers: int, cores: Sequence[int], manifest: str | None, manifest_name: str,
+        program: Program,
+    ) -> Placement:
+        return self.controller.place(
+            number, dispatchers, cores=cores, manifest=manifest, manifest_name=manifest_name,
+            coordinator=self.first_core, built_for=program.built_for,
+        )
+
+    def _made_room(self, dispatchers: int, cores: Sequence[int], manifest: str | None, program: Program) -> bool:
+        """Whether a domain that may be asked for cores has given up what a new one needs, or is virtualised now."""
+        found = self.negotiator.room_by_asking(
+            dispatchers, cores=cores, manifest=manifest, built_for=program.built_for, coordinator=self.first_core
+        )
+        if found is None:
+            return False
+        with suppress(KernelError):  # it has ended meanwhile, which will do as well
+            self.reclaim(found[0], found[1])
+        return True
+
+    def _carry_out(self, negotiated: Negotiated) -> None:
+        """Have dispatchers moved, and planners told of other parameters, as was negotiated."""
+        orders = []
+        for move in negotiated.moves:
+            domain = self._domains[move.domain]
+            before = domain.assignment(move.dispatcher)
+            assert before is not None
+            domain.placed(Assignment(move.dispatcher, move.core, move.phases))
+            orders.append(
+                (before.core, MoveDispatcher(domain, move.dispatcher, move.core, move.phases, self.first_core))
+            )
+        inferences = negotiated.inferences + self._find_routes()
+        if negotiated.changes:
+            self._decided(self._changed(negotiated.changes), inferences)
+            inferences = 0
+        if orders:
+            self._decided(MoveDispatchers(tuple(orders)), inferences)
+        self._derive_schedules()
+        self.regime.changed()
 
     def _span(self, request: SpanRequest) -> None:
         """Decide where a domain's new dispatcher runs, and have it made. KernelError where that cannot be."""
@@ -542,6 +613,8 @@ class Multikernel:
                     if number != self._domains[owner].placement.manifest:
                         raise PlacementError(f"{self._domains[owner].name} has no manifest {number}")
                     changes, inferences = self.controller.join(owner, dispatcher, group)
+                case OfferCores(domain=owner, kind=kind, cores=cores):
+                    return Managed(Granted(0), None, self.negotiator.offer(owner, kind, cores))
                 case LeaveGroup(domain=owner, dispatcher=dispatcher):
                     changes, inferences = self.controller.leave(owner, dispatcher)
                 case _:

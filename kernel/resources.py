@@ -15,7 +15,7 @@ from kernel.errors import KernelError
 from kernel.phase_change import change_phase
 from kernel.program import Environment
 from kernel.services.knowledge import Managing
-from kernel.threads import Operation
+from kernel.threads import Operation, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,15 @@ class LeaveGroup(Managing):
 
     domain: int
     dispatcher: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfferCores(Managing):
+    """To the SKB: the domain can `spare` so many cores, or would `want` so many more; the answer is `Granted`."""
+
+    domain: int
+    kind: str
+    cores: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,22 @@ def rsrc_phase(environment: Environment, phase: int) -> Generator[Operation, Any
     refusal = yield from change_phase(environment, phase)
     if refusal:
         raise KernelError(refusal)
+
+
+def rsrc_spare(environment: Environment, cores: int) -> Generator[Operation, Any, None]:
+    """The domain could do with so many cores fewer (§3.4.5): it may be asked for them. 0 takes that back."""
+    yield from _offer(environment, "spare", cores)
+
+
+def rsrc_want(environment: Environment, cores: int) -> Generator[Operation, Any, None]:
+    """The domain could make use of so many cores more, for rules of placement to know. 0 takes that back."""
+    yield from _offer(environment, "want", cores)
+
+
+def _offer(environment: Environment, kind: str, cores: int) -> Generator[Operation, Any, None]:
+    number = whole(cores, f"rsrc_{kind}: cores")
+    client = environment.client()
+    _accepted((yield from client.call(lambda reply: OfferCores(reply, environment.domain, kind, number))))
 
 
 def _accepted(answer: Granted) -> int:

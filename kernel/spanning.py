@@ -102,15 +102,18 @@ class Spanning:
         if not domain.alive:
             return
         self._waiting[domain.id, index] = message.request
-        core = domain.placement.assignments[index].core
+        place = domain.assignment(index)
+        assert place is not None
+        core = place.core
         yield from self._monitor.send(core, SpawnDispatcher(domain, index, self._monitor.core))
 
     def _up(self, message: DispatcherUp) -> Handling:
         """A dispatcher runs; was it one that a program waits for?"""
         request = self._waiting.pop((message.domain.id, message.index), None)
         if request is not None and message.domain.alive:
-            core = message.domain.placement.assignments[message.index].core
-            yield from self._reply(request, Spanned(message.index, core))
+            place = message.domain.assignment(message.index)
+            assert place is not None
+            yield from self._reply(request, Spanned(message.index, place.core))
 
     def _reply(self, request: SpanRequest, answer: Spanned) -> Handling:
         yield from self._monitor.send(request.asked_on, SpanAnswer(request, answer))

@@ -11,7 +11,7 @@ has to be. Where no gang runs, and under schedulers that lock nothing, no messag
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kernel.clock import PS_PER_NS, PS_PER_S
 from kernel.clock_sync import StartSynchronisation
@@ -27,9 +27,9 @@ _DAY_PS = 24 * 60 * 60 * PS_PER_S
 class Timer:
     """What is known of a core's timer.
 
-    It was last set at `set_ps`, right to within `error_ps`. When it was last compared, at `compared_ps`, it was ahead
-    of the first core's by `offset_ps`; it gains `drift_ppb` parts in a billion, None as long as it was never
-    compared.
+    It was last set at `set_ps`, and first right to within `error_ps`. When it was last compared, at `compared_ps`, it
+    was ahead of the first core's by `offset_ps`; it gains `drift_ppb` parts in a billion, None if it was never compared.
+    That is known from what it gained since `since_ps`, of which `gained_ps` was corrected.
     """
 
     set_ps: int
@@ -37,6 +37,8 @@ class Timer:
     compared_ps: int
     offset_ps: int = 0
     drift_ppb: int | None = None
+    since_ps: int = 0
+    gained_ps: int = 0
 
 
 class Timekeeping:
@@ -92,9 +94,11 @@ class Timekeeping:
             comparison = found.get(core)
             error_ps = protocol_ps if comparison is None else comparison.uncertain_ps
             if not running or core not in self.timers:
-                self.timers[core] = Timer(now, error_ps, now)
+                self.timers[core] = Timer(now, error_ps, now, since_ps=now)
             elif comparison is not None:
-                self.timers[core] = _compared(self.timers[core], comparison, protocol_ps, now)
+                self.timers[core] = _compared(self.timers[core], comparison, now)
+        if running and any(each.corrected for each in found.values()):
+            self._pause_ps = self._hardware.cost_ps("clock_comparison", self.first_core)
         if method == "messages":  # each is wrong by so much, two against each other by the sum
             protocol_ps = sum(sorted((each.left_ps for each in found.values()), reverse=True)[:2])
         self._tell(method, protocol_ps)
@@ -103,7 +107,7 @@ class Timekeeping:
     def started(self, core: int) -> None:
         """A core has come on line, and put its timer in step alone."""
         now = self._timeline.now
-        self.timers[core] = Timer(now, self._protocol_error_ps(self.reference), now)
+        self.timers[core] = Timer(now, self._protocol_error_ps(self.reference), now, since_ps=now)
 
     def _protocol_error_ps(self, method: Method) -> int:
         found = self._kb.once(f"clock_error({method}, Nanoseconds)")
@@ -134,17 +138,16 @@ class Timekeeping:
             self.synchronise()
 
 
-def _compared(before: Timer, found: Comparison, protocol_ps: int, now: int) -> Timer:
-    """What is known of a timer after it has been compared: it has gained since it was last set, if one can tell."""
-    since = now - before.set_ps
+def _compared(before: Timer, found: Comparison, now: int) -> Timer:
+    """What is known of a timer after it has been compared: what it gained in all that time, if one can tell."""
+    gained = before.gained_ps + found.offset_ps
     drift = before.drift_ppb
-    if abs(found.offset_ps) > found.uncertain_ps + before.error_ps:
-        drift = found.offset_ps * 1_000_000_000 // since
+    if abs(gained) > found.uncertain_ps + before.error_ps:
+        drift = gained * 1_000_000_000 // (now - before.since_ps)
     elif drift is None:
         drift = 0
-    if found.corrected:
-        return Timer(now, max(found.uncertain_ps, protocol_ps), now, found.offset_ps, drift)
-    return Timer(before.set_ps, before.error_ps, now, found.offset_ps, drift)
+    after = replace(before, compared_ps=now, offset_ps=found.offset_ps, drift_ppb=drift)
+    return replace(after, set_ps=now, gained_ps=gained) if found.corrected else after
 
 
 def _pairs(values: Mapping[int, int]) -> str:

@@ -129,11 +129,11 @@ def _within(domain: Domain, waits: Waits) -> None:
             signal = Need(shared, threads, what, "which {} could signal", "which nobody is left to signal")
             for thread, mutex in shared.waiters:
                 needs = waits.setdefault(thread, [])
-                if complete(domain):
+                if domain.complete:
                     needs.append(signal)
                 if mutex.owner is not None:  # it has to be the thread's again, too
                     needs.append(lock_need(mutex))
-        elif isinstance(shared, Semaphore) and complete(domain):
+        elif isinstance(shared, Semaphore) and domain.complete:
             what = f"semaphore {shared.name}"
             post = Need(shared, threads, what, "which {} could post", "which nobody is left to post")
             for thread in shared.waiters:
@@ -154,7 +154,7 @@ def _at_barrier(
     what = f"barrier {name} ({len(arrived)} of {barrier.parties} there)"
     nobody = "to which nobody is left to come"
     needs = [Need(barrier, (each,), what, "to which {} has to come", nobody) for each in members if each not in there]
-    if len(members) < barrier.parties and complete(domain):
+    if len(members) < barrier.parties and domain.complete:
         needs.append(Need(barrier, threads, what, "to which {} could come", nobody))
     for thread in arrived:
         yield thread, needs
@@ -210,7 +210,7 @@ def _seen(link: object) -> bool:
 def _all_there(end: End) -> bool:
     """Whether the domain at the other end is alive, and none of its dispatchers still to come."""
     other = end.channel.peer.dispatcher
-    return other is not None and other.domain.alive and complete(other.domain)
+    return other is not None and other.domain.alive and other.domain.complete
 
 
 def _others(end: End) -> tuple[Thread, ...]:
@@ -223,8 +223,3 @@ def _others(end: End) -> tuple[Thread, ...]:
 def threads_of(domain: Domain) -> tuple[Thread, ...]:
     """All threads of a domain."""
     return tuple(thread for dispatcher in domain.dispatchers.values() for thread in dispatcher.threads)
-
-
-def complete(domain: Domain) -> bool:
-    """Whether all of a domain's dispatchers are there: one that is still to come may do anything."""
-    return len(domain.dispatchers) == len(domain.placement.assignments)

@@ -66,6 +66,8 @@ default_cost(cfs_wakeup, 1, ms, "Linux 2.6.32: sched_wakeup_granularity, times 1
 default_cost(cfs_tick, 4, ms, "Linux: HZ=250, its default on x86").
 default_cost(cfs_migration, 500, us, "Linux 2.6.32: sched_migration_cost, for so long caches count as warm").
 default_cost(cfs_balance, 64, ms, "Linux 2.6.32: a busy core balances every busy_factor (64) times 1 ms").
+default_cost(negotiation_patience, 1, s,
+             "chosen: a user would wait as long; the figure stands for 'promptly' (dissertation 3.4.5)").
 default_cost(inference, 18, ns, "measured: 1,000,000 inferences take 16-20 ms in SWI-Prolog 9.0.4").
 
 %!  cost_of(?Name, ?Value, ?Unit, ?Source) is nondet.

@@ -105,6 +105,7 @@ example(gang_row, 3, "gang_row(0, Offset, Cores)").
 example(least_loaded, 2, "least_loaded([4, 5, 6], Core)").
 example(least_loaded_near, 2, "least_loaded_near(addr(1, 0, 0), Core)").
 example(explain, 2, "explain(1, Reasons)").
+example(may_ask, 2, "may_ask(Domain, Cores)").
 example(policies, 1, "policies(Policies)").
 example(record, 2, "record(Name, Attributes)").
 example(record_attribute, 3, "record_attribute(Name, Attribute, Value)").

@@ -145,7 +145,9 @@ span(Policy, Domain, Cores, answer(Inferences, Assignment)) :-
                   findall(Each, facts:allocation(Domain, Each, _), Dispatchers),
                   (   Dispatchers == []
                   ->  refuse("domain ~w is not placed", [Domain])
-                  ;   max_list(Dispatchers, Last),
+                  ;   findall(Each, facts:gave_up(Domain, Each, _), Gone),  % their numbers are not given again
+                      append(Dispatchers, Gone, All),
+                      max_list(All, Last),
                       Dispatcher is Last + 1
                   ),
                   findall(best_effort(1), facts:granted(Domain, 0, _, _, _), Phases),
@@ -267,7 +269,13 @@ release(Domain) :-
                             considered(Domain, _, _, _, _, _, _),
                             built_for(Domain, _),
                             domain_manifest(Domain, _),
-                            domain_phase(Domain, _)
+                            domain_phase(Domain, _),
+                            can_spare(Domain, _),
+                            wants_cores(Domain, _),
+                            asked_back(Domain, _),
+                            gave_up(Domain, _, _),
+                            virtualised(Domain, _, _),
+                            unganged(Domain, _)
                           ]),
                   maplist(forget_slots(Domain), Phases),
                   forall(( member(Manifest, Manifests), \+ facts:domain_manifest(_, Manifest) ),

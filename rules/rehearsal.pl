@@ -10,6 +10,7 @@
 :- use_module(schedules).
 :- use_module(phase_routes).
 :- use_module(replacing).
+:- use_module(negotiation).
 
 /** <module> Every kind of decision, made once before the first that counts
 */
@@ -53,6 +54,7 @@ rehearse(Policy) :-
                release(2),
                replace(Policy, _)
              )),
+    rehearse_negotiation(Policy),
     catch(snapshot(( rehearsal_machine,
                      request(Policy, 1, 3, any, "H 7 10 8\n", 0, _),
                      request(Policy, 2, 4, [0, 1, 2, 3], "group a 0-1\nH 8 10\ngroup b\nB 2\n", 0, _)
@@ -76,6 +78,29 @@ rehearse_slots(Policy) :-
                     ])
            ),
            allowed(Step)).
+
+%   A team that gives up a core, is virtualised, and is a gang again; and who asks it.
+
+rehearse_negotiation(Policy) :-
+    snapshot(( rehearsal_machine,
+               forall(member(Step,
+                             [ request(Policy, 1, 4, [0, 1, 2, 3], any, "G 8 10 8\n", 0, _),
+                               offer(1, spare, 3, _),
+                               offer(1, want, 1, _),
+                               room_by_asking(Policy, 1, [3], any, "H 5 10\n", 0, _),
+                               spared(3, _),
+                               ask(1, count(1), _),
+                               given_up(1, 3, _),
+                               ask(1, cores([2]), _),
+                               virtualise(1, [2], [2], _),
+                               given_up(1, 2, _),
+                               gangs_again(1, _),
+                               request(Policy, 2, 2, [2, 3], any, "H 8 10\n", 0, _),
+                               ask(2, count(1), _),
+                               virtualise(2, [3], [1], _)
+                             ]),
+                      allowed(Step))
+             )).
 
 schedules_of(Domain) :-
     next_schedules(Domain, Combinations, _),

@@ -51,6 +51,7 @@ replaced(Policy, Moves) :-
 movable(Domain, Dispatcher) :-
     facts:allocation(Domain, Dispatcher, _),
     \+ facts:considered(Domain, Dispatcher, given, _, _, _, _),
+    \+ facts:virtualised(Domain, Dispatcher, _),                   % its domain is not to have more cores
     \+ ( facts:granted(Domain, Dispatcher, _, Parameters, _), Parameters \= best_effort(_) ).
 
 consider(Policy, Domain-Dispatcher, Moves, Rest) :-

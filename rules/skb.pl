@@ -15,6 +15,7 @@ loaded into modules of their own, which import from this one.
 :- use_module(rehearsal, []).
 :- use_module(membership, []).
 :- use_module(matrix, []).
+:- use_module(negotiation, []).
 :- reexport(vocabulary, [declared/6]).
 :- reexport(store, [fact_source/2]).
 :- reexport(disagreement, [contradiction/4]).
@@ -42,6 +43,7 @@ loaded into modules of their own, which import from this one.
 :- reexport(gang_slots, [asks/3, room_at/3, time_slots/2, busy_share/2, io_bound/1, gang_row/3]).
 :- reexport(policy, [policies/1]).
 :- reexport(placement, [explain/2]).
+:- reexport(negotiation, [may_ask/2]).
 :- reexport(records, [record/2, record_attribute/3]).
 
 :- add_import_module(skb, facts, start).

@@ -240,6 +240,12 @@ placement_fact(domain_phase).
 placement_fact(manifest).
 placement_fact(manifest_phase).
 placement_fact(manifest_group).
+placement_fact(can_spare).
+placement_fact(wants_cores).
+placement_fact(asked_back).
+placement_fact(gave_up).
+placement_fact(virtualised).
+placement_fact(unganged).
 
 said(Layer, Fact) :-
     copy_term(Fact, Copy),

@@ -391,6 +391,21 @@ fact(considered,
      [domain, dispatcher], [placement],
      "why a dispatcher is where it is: the cost of its core, the best others as Core-Cost, forbidden(ByPolicy, NoRoom, SameGang) numbers of cores").
 
+fact(can_spare, [domain:id, cores:count], [domain], [placement],
+     "the domain says that it could do with so many cores fewer").
+fact(wants_cores, [domain:id, cores:count], [domain], [placement],
+     "the domain says that it could make use of so many cores more").
+fact(may_reclaim, [domain:id, cores:count], [domain], [a_priori],
+     "to make room for others the domain may be asked for so many cores, though it has not said that it can spare them").
+fact(asked_back, [domain:id, core:core], none, [placement],
+     "the domain has been asked to give up the core, and has some time left for it").
+fact(gave_up, [domain:id, dispatcher:id, core:core], [domain, dispatcher], [placement],
+     "the dispatcher has ended, and given up that core").
+fact(virtualised, [domain:id, dispatcher:id, core:core], [domain, dispatcher], [placement],
+     "the dispatcher did not give up that core in time, and is multiplexed on another of its domain's").
+fact(unganged, [domain:id, group:atom], none, [placement],
+     "that gang of the domain's is best effort, since two of its members share a core").
+
 % -- derived
 
 derived(core, [core:core], nondet,
@@ -577,6 +592,8 @@ derived(least_loaded_near, [address:addr, core:core], semidet,
         "of the cores closest to a PCI function, Core has the least load").
 derived(explain, [domain:id, reasons:list], semidet,
         "why each dispatcher of Domain is where it is").
+derived(may_ask, [domain:id, cores:list], nondet,
+        "to make room for others Domain may be asked to give up Cores, the first ones first").
 derived(policies, [policies:list], det,
         "the placement policies, each policy(Name, Description)").
 derived(record, [name:atom, attributes:list], nondet,

@@ -239,7 +239,7 @@ class PlacementController:
             "Text": "none" if manifest is None else Text(manifest), "Coordinator": coordinator,
         }
         slack, slack_warning = ({}, "") if manifest is None else self._slack(dispatchers)
-        found = self._decide(
+        found = self.decide(
             f"placement:{how}(Policy, Domain, N, Cores, Image, Text, Coordinator, Answer), "
             "choosing:last_warning(Warning)",
             bind, manifest_name,
@@ -258,7 +258,7 @@ class PlacementController:
 
     def _slack(self, dispatchers: int) -> tuple[dict[int, int], str]:
         """Whom the policy lets share what real time leaves, and by what weight; and what is wrong with its answer."""
-        found = self._decide(
+        found = self.decide(
             "policy:policy_slack(Policy, N, Weights, Warning)", {"Policy": self.policy, "N": dispatchers}
         )
         return {pair.args[0]: pair.args[1] for pair in found["Weights"]}, str(found["Warning"])
@@ -272,7 +272,7 @@ class PlacementController:
         bind: dict[str, Term] = {
             "Policy": self.policy, "Domain": domain, "Cores": tuple(cores) if cores else "any",
         }
-        found = self._decide("placement:span(Policy, Domain, Cores, Answer), choosing:last_warning(Warning)", bind)
+        found = self.decide("placement:span(Policy, Domain, Cores, Answer), choosing:last_warning(Warning)", bind)
         self.warning = str(found["Warning"])
         inferences, assignment = found["Answer"].args
         return Assignment(assignment.args[0], assignment.args[1], _phases(assignment.args[2])), inferences
@@ -284,10 +284,10 @@ class PlacementController:
         one.
         """
         bind: dict[str, Term] = {"Domain": domain, "Core": core, "Text": Text(text)}
-        found = self._decide("membership:present(Domain, Core, Text, Answer)", bind)
+        found = self.decide("membership:present(Domain, Core, Text, Answer)", bind)
         inferences, presented = found["Answer"].args
         manifest, changes = presented.args
-        return manifest, _moves(changes), inferences
+        return manifest, moves_of(changes), inferences
 
     def join(self, domain: int, dispatcher: int, group: str) -> tuple[tuple[Move, ...], int]:
         """A dispatcher joins a group of its domain's manifest.
@@ -303,9 +303,9 @@ class PlacementController:
 
     def _regrouped(self, goal: str, domain: int, dispatcher: int, group: str) -> tuple[tuple[Move, ...], int]:
         bind: dict[str, Term] = {"Domain": domain, "Dispatcher": dispatcher}
-        found = self._decide(f"membership:{goal}", bind | ({"Group": group} if group else {}))
+        found = self.decide(f"membership:{goal}", bind | ({"Group": group} if group else {}))
         inferences, changes = found["Answer"].args
-        return _moves(changes), inferences
+        return moves_of(changes), inferences
 
     def vacate(self, core: int) -> tuple[tuple[Move, ...], tuple[Move, ...], int]:
         """Take a core off line: nothing is placed there any more, and these dispatchers are placed elsewhere now.
@@ -313,47 +313,47 @@ class PlacementController:
         The result is those, others whose time slots are others now, and what inferences it took.
         PlacementError where somebody has to stay there; then nothing has changed.
         """
-        found = self._decide("vacating:vacate(Core, Answer), choosing:last_warning(Warning)", {"Core": core})
+        found = self.decide("vacating:vacate(Core, Answer), choosing:last_warning(Warning)", {"Core": core})
         self.warning = str(found["Warning"])
         inferences, moves, changes = found["Answer"].args
-        return _moves(moves), _moves(changes), inferences
+        return moves_of(moves), moves_of(changes), inferences
 
     def replace(self) -> tuple[tuple[Replacement, ...], int]:
         """Place anew, by the policy in use, who is better off elsewhere by more than a move costs; and inferences."""
-        found = self._decide("replacing:replace(Policy, Answer)", {"Policy": self.policy})
+        found = self.decide("replacing:replace(Policy, Answer)", {"Policy": self.policy})
         inferences, moves = found["Answer"].args
         return tuple(_replacement(move) for move in moves), inferences
 
     def rows(self, domains: Sequence[int]) -> tuple[tuple[tuple[int, ...], ...], int]:
         """The rows of an Ousterhout matrix: which of `domains` can run side by side; and what inferences it took."""
-        found = self._decide("matrix:rows(Domains, Answer)", {"Domains": Literal(str(list(domains)))})
+        found = self.decide("matrix:rows(Domains, Answer)", {"Domains": Literal(str(list(domains)))})
         inferences, rows = found["Answer"].args
         return tuple(map(tuple, rows)), inferences
 
     def migrated(self, domain: int, dispatcher: int, core: int) -> None:
         """A load balancer that asks nobody has moved a dispatcher."""
         bind: dict[str, Term] = {"Domain": domain, "Dispatcher": dispatcher, "Core": core}
-        self._decide("matrix:migrated(Domain, Dispatcher, Core)", bind)
+        self.decide("matrix:migrated(Domain, Dispatcher, Core)", bind)
 
     def restore(self, core: int) -> None:
         """The core is on line again."""
-        self._decide("vacating:restore(Core)", {"Core": core})
+        self.decide("vacating:restore(Core)", {"Core": core})
 
     def release(self, domain: int) -> None:
         """The domain is gone: its cores and its manifest are free. No harm if it was placed nowhere."""
-        self._decide("placement:release(Domain)", {"Domain": domain})
+        self.decide("placement:release(Domain)", {"Domain": domain})
 
     def clear(self) -> None:
         """No domain is placed anywhere: the machine has just booted."""
-        self._decide("store:forget(placement)", {})
+        self.decide("store:forget(placement)", {})
 
     def phase_changed(self, domain: int, phase: int) -> None:
         """The domain is in another phase now."""
-        self._decide("placement:change_phase(Domain, Phase)", {"Domain": domain, "Phase": phase})
+        self.decide("placement:change_phase(Domain, Phase)", {"Domain": domain, "Phase": phase})
 
     def route(self, domain: int) -> PhaseRoute:
         """How the domain's phase changes reach its planners; PlacementError if it is placed nowhere."""
-        found = self._decide("phase_routes:phase_route(Domain, Answer)", {"Domain": domain})
+        found = self.decide("phase_routes:phase_route(Domain, Answer)", {"Domain": domain})
         inferences, route = found["Answer"].args
         method, tree, allowances, together = route.args
         return PhaseRoute(method, tree, tuple(allowances), tuple(together), inferences)
@@ -364,14 +364,14 @@ class PlacementController:
         The current one comes first, then those one phase change away, and so on; at most 256. With them, the
         inferences that it took. PlacementError if the domain is placed nowhere.
         """
-        found = self._decide("schedules:next_schedules(Domain, Combinations, Inferences)", {"Domain": domain})
+        found = self.decide("schedules:next_schedules(Domain, Combinations, Inferences)", {"Domain": domain})
         combinations = tuple(tuple(pair.args for pair in each) for each in found["Combinations"])
         return combinations, found["Inferences"]
 
     def schedule(self, combination: Combination) -> Schedule:
         """The schedule of a combination, one phase for each domain of a component; PlacementError if it is none."""
         text = Literal(f"[{','.join(f'{domain}-{phase}' for domain, phase in combination)}]")
-        found = self._decide("schedules:schedule(Combination, Answer)", {"Combination": text})
+        found = self.decide("schedules:schedule(Combination, Answer)", {"Combination": text})
         inferences, slots, how = found["Answer"].args
         scope, method, empty, bound = how.args
         return Schedule(combination, tuple(_slot(slot) for slot in slots), scope, method, empty, bound, inferences)
@@ -385,12 +385,12 @@ class PlacementController:
 
     def policies(self) -> list[Policy]:
         """The policies there are, by name."""
-        found = self._decide("policy:policies(Policies)", {})
+        found = self.decide("policy:policies(Policies)", {})
         return [Policy(policy.args[0], str(policy.args[1])) for policy in found["Policies"]]
 
     def use(self, policy: str) -> None:
         """Decide by that policy from now on; PlacementError if there is none of that name."""
-        self._decide("policy:use_policy(Name)", {"Name": policy})
+        self.decide("policy:use_policy(Name)", {"Name": policy})
         self.policy = policy
 
     def load(self, path: Path) -> tuple[str, tuple[str, ...]]:
@@ -402,12 +402,12 @@ class PlacementController:
         notes = self._kb.engine.check(path, "policy")
         if any(note.severity == "error" for note in notes):
             raise RulesRejected(path, notes)
-        found = self._decide("policy:load_policy(File, Name, _), rehearsal:rehearse", {"File": str(path.absolute())})
+        found = self.decide("policy:load_policy(File, Name, _), rehearsal:rehearse", {"File": str(path.absolute())})
         return found["Name"], tuple(map(str, notes))
 
     def file(self, policy: str) -> Path:
         """The file that a policy is written in; PlacementError if there is none of that name."""
-        return Path(self._decide("policy:policy_file(Name, File)", {"Name": policy})["File"])
+        return Path(self.decide("policy:policy_file(Name, File)", {"Name": policy})["File"])
 
     def trial(self, policy: str, machine: Machine) -> tuple[Trial, ...]:
         """What a policy would do with some requests on a machine, by itself; nothing changes."""
@@ -419,7 +419,8 @@ class PlacementController:
             raise PlacementError(f"policy {policy}: the rules gave no answer for {machine.name}")
         return tuple(_trial(each) for each in found["Trials"])
 
-    def _decide(self, goal: str, bind: Mapping[str, Term], manifest_name: str = "manifest") -> dict[str, Any]:
+    def decide(self, goal: str, bind: Mapping[str, Term], manifest_name: str = "manifest") -> dict[str, Any]:
+        """What the rules conclude from `goal`; PlacementError where they refuse, or come to no end."""
         try:
             found = self._kb.once(goal, bind, inferences=DECISION_INFERENCES, seconds=SECONDS)
         except (Cancelled, LimitExceeded) as error:
@@ -436,7 +437,8 @@ def _phases(terms: Sequence[Compound]) -> tuple[Parameters, ...]:
     return tuple(_parameters(term) for term in terms)
 
 
-def _moves(terms: Sequence[Compound]) -> tuple[Move, ...]:
+def moves_of(terms: Sequence[Compound]) -> tuple[Move, ...]:
+    """Terms of domain, dispatcher, core and phases as moves."""
     each: list[tuple[Any, ...]] = [term.args for term in terms]
     return tuple(Move(domain, index, core, _phases(phases)) for domain, index, core, phases in each)
 

@@ -318,8 +318,8 @@ class Binding:
                 self._asked.remove(request)
                 yield from self._refuse(request, MessageErrorCode.INVALID_IREF, why)
         for end in gone:
-            del self.ends[end.channel.number]
-            yield from self._tell_peer(end, why)
+            if self.ends.pop(end.channel.number, None) is not None:  # else its peer, here too, took it along
+                yield from self._tell_peer(end, why)
 
     # -- dispatchers that are moved ----------------------------------------------------------------
 

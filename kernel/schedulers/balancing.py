@@ -2,9 +2,9 @@
 
 A core that finds nothing to run looks at once for somebody to take over, and again at every tick; a busy one at
 longer intervals. It takes from the core with the most load, if both are nearer to each other then, whoever waits
-there longest and has not run just now, for that one's caches are warm (Linux 2.6.32, load_balance). What the user
-has pinned stays; so does what is raised or suspended by a gang scheduler, and everything where cores do not
-share memory, for each has a Linux of its own there.
+there longest and has not run just now, for that one's caches are warm (Linux 2.6.32, load_balance). What the user has
+pinned stays; so does whoever offers a service, what is raised or suspended by a gang scheduler, and everything where
+cores do not share memory, for each has a Linux of its own there.
 """
 
 from __future__ import annotations
@@ -129,4 +129,6 @@ class Linux:
     def may_move(self, dispatcher: Dispatcher) -> bool:
         """Whether the balancer may have it: a user's, of a domain that is up and that nobody has pinned."""
         domain = dispatcher.domain
-        return domain.id > 0 and domain.state is DomainState.RUNNING and not domain.pinned
+        if domain.id <= 0 or domain.state is not DomainState.RUNNING or domain.pinned:
+            return False
+        return self._kernel is not None and not self._kernel.serves(dispatcher)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from kernel.cpu_driver import CpuDriver
+from kernel.dispatcher import Dispatcher
 from kernel.domain import Domain
 from kernel.hardware import Hardware
 from kernel.scheduling import Scheduler
@@ -36,6 +37,9 @@ class Kernel(Protocol):
 
     def system_domain(self, number: int, name: str, mains: Mapping[int, Callable[[], Code]]) -> Domain:
         """Create a domain of the system itself, a dispatcher on each of these cores."""
+
+    def serves(self, dispatcher: Dispatcher) -> bool:
+        """Whether others bind to a service of the dispatcher's, which they find only where it is."""
 
     def migrate(self, domain: Domain, index: int, to: int) -> None:
         """Have a dispatcher on another core, at once and without a message: the kernels share memory."""

@@ -35,6 +35,13 @@ def clock_hz(text: str) -> int:
     return hertz
 
 
+def count(text: str) -> int:
+    """A number of cores."""
+    if not (text.isascii() and text.isdigit() and len(text) < 7):
+        raise ShellError(f"'{text}' is no number of cores")
+    return int(text)
+
+
 def cores(text: str, session: Session) -> tuple[int, ...]:
     """The cores in `0-3,8` or `0-6:2`, as taskset takes them; each must be there."""
     known = session.kernel.drivers

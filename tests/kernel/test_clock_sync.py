@@ -1,4 +1,4 @@
-"""Timers put in step by each protocol, found to drift, and corrected while programs run (dissertation §3.5.4, §3.6.3)."""
+"""Timers put in step by each protocol, found to drift, corrected while programs run (dissertation §3.5.4, §3.6.3)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ Load = Callable[[str], KnowledgeBase]
 
 OF_WHAT_RUNS = {
     "explain", "record", "record_attribute", "component", "next_combinations", "schedule", "asks", "gang_row",
-    "io_bound", "resynchronise_after",
+    "io_bound", "resynchronise_after", "may_ask",
 }
 OF_WHAT_IS_WRONG = {"contradiction", "finding", "pci_refusal"}
 NOT_SHIPPED = {"access_ns", "interrupt_gsi"}
