@@ -28,8 +28,8 @@ class Timer:
     """What is known of a core's timer.
 
     It was last set at `set_ps`, and first right to within `error_ps`. When it was last compared, at `compared_ps`, it
-    was ahead of the first core's by `offset_ps`; it gains `drift_ppb` parts in a billion, None if it was never compared.
-    That is known from what it gained since `since_ps`, of which `gained_ps` was corrected.
+    was ahead of the first core's by `offset_ps`; it gains `drift_ppb` parts in a billion, None if it never was. That is
+    known from what it gained since `since_ps`, of which `gained_ps` was corrected.
     """
 
     set_ps: int
@@ -115,8 +115,9 @@ class Timekeeping:
         return int(found["Nanoseconds"]) * PS_PER_NS
 
     def _tell(self, method: Method, error_ps: int) -> None:
-        offsets = {core: round(timer.offset_ps / PS_PER_NS) for core, timer in self.timers.items()}
-        drifts = {core: timer.drift_ppb for core, timer in self.timers.items() if timer.drift_ppb is not None}
+        compared = {core: timer for core, timer in self.timers.items() if timer.drift_ppb is not None}
+        offsets = {core: round(timer.offset_ps / PS_PER_NS) for core, timer in compared.items()}
+        drifts = {core: timer.drift_ppb or 0 for core, timer in compared.items()}
         error_ns = -(-error_ps // PS_PER_NS)
         self._kb.once(f"clocks:timers_in_step({method}, {error_ns}, {_pairs(offsets)}, {_pairs(drifts)})")
 
