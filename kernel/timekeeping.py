@@ -28,8 +28,8 @@ class Timer:
     """What is known of a core's timer.
 
     It was last set at `set_ps`, and first right to within `error_ps`. When it was last compared, at `compared_ps`, it
-    was ahead of the first core's by `offset_ps`; it gains `drift_ppb` parts in a billion, None if it was never compared:
-    all that it has gained since `since_ps`, of which `gained_ps` was corrected.
+    was ahead of the first core's by `offset_ps`. It gains `drift_ppb` parts in a billion, None if it was never
+    compared: all that it has gained since `since_ps`, of which `gained_ps` was corrected.
     """
 
     set_ps: int

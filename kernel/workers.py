@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from kernel.errors import KernelError
@@ -24,6 +26,11 @@ R = TypeVar("R")
 _bases: list[KnowledgeBase] = []  # this worker's own, once it has one
 
 
+def _leave_interrupts_alone() -> None:
+    """Ctrl-C reaches all processes of the terminal; it is for the one that the user talks to."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def machine_loaded(name: str) -> KnowledgeBase:
     """This worker's knowledge base, holding that machine and nothing else."""
     if not _bases:
@@ -35,17 +42,22 @@ def machine_loaded(name: str) -> KnowledgeBase:
 def run_points(
     run: Callable[[P], R], points: Sequence[P], progress: Callable[[int, int], None] = lambda done, total: None
 ) -> list[R]:
-    """What `run`, a function of a module, makes of each point. KernelError as it raises it, or where a worker died."""
+    """What `run`, a function of a module, makes of each point. KernelError where one cannot be run, or a worker died.
+
+    Ctrl-C ends it; points that a worker has begun are finished first.
+    """
     workers = min(len(points), len(os.sched_getaffinity(0)))
     context = multiprocessing.get_context("spawn")
     results = []
-    with ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(max_workers=workers, mp_context=context, initializer=_leave_interrupts_alone) as pool:
         try:
             for done, result in enumerate(pool.map(run, points), start=1):
                 results.append(result)
                 progress(done, len(points))
         except SkbError as error:
             raise KernelError(str(error)) from None
+        except BrokenProcessPool:
+            raise KernelError("a worker process died, for lack of memory perhaps; fewer cores need less") from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

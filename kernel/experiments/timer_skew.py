@@ -1,15 +1,15 @@
 """What a gang loses when the cores' timers are not in step.
 
-A barrier program is gang-scheduled on all its cores for one slice of every two, beside a domain that only computes. The
-timers of every other core are put ahead by the skew after the machine has booted, and before the kernel compares them
-again, which it does after a second (docs/clocks.md). Half of the gang then begins its slices so much earlier than the
-other half; while only one half runs, its threads spin at the barrier and then block.
+A barrier program is gang-scheduled on all its cores for one slice of every two, beside a domain that only computes.
+The timers of every other core are put ahead by the skew after the machine has booted, and before the kernel compares
+them again, after a second (docs/clocks.md). Half of the gang then begins its slices so much earlier than
+the other half; while only one half runs, its threads spin at the barrier and then block.
 
 For each skew: rounds of the barrier in a second, what part that is of the rounds without skew, and for what part of
-its slices the whole gang ran. A gang could do no better than lose the skew of each slice; `bound` is what is left then.
+its slices the whole gang ran. A gang could do no better than lose the skew of each slice; `bound` is what is left.
 
-Facts it rests on: the machine's cache-line latencies, its cost of blocking and the time a barrier spins (`cost_of/4`);
-the program of §3.1.2, which computes for 4 cycles between barriers. Skews and slice are chosen here.
+Facts it rests on: the machine's cache-line latencies, its cost of blocking and the time a barrier spins
+(`cost_of/4`); the barrier program of §3.1.2. Skews and slice are chosen here.
 """
 
 from __future__ import annotations
