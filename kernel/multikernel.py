@@ -98,6 +98,10 @@ class Multikernel:
         self._derived: set[Combination] = set()  # whose schedules the planners have, or are about to
         self._trapped: list[Domain] = []  # since somebody last asked
         self._unlocked: list[Domain] = []  # likewise
+        self.replaces = False
+        """Whether who is better off elsewhere is moved by itself, when domains have ended or cores come back."""
+        self._replaced: list[Replacement] = []  # since somebody last asked
+        self._looking = False
         self._core_changes: dict[int, bool] = {}  # cores that have answered, and whether they are on line
         self.regime = scheduler.make(self.hardware)
         self.clocks: dict[str, ReferenceClock] = dict(reference_clocks(kb, self.hardware))
@@ -326,6 +330,14 @@ class Multikernel:
 
     def replace(self) -> list[Replacement]:
         """Move who is better off elsewhere by more than the move costs; returns when all have moved."""
+        found, orders = self._replace()
+        if orders:
+            self._run_until(lambda: all(map(_has_moved, orders)), "moving dispatchers")
+            self.regime.changed()
+        return found
+
+    def _replace(self) -> tuple[list[Replacement], list[MoveDispatcher]]:
+        """Have those moved who are better off elsewhere; what is to come of it."""
         found, inferences = self.controller.replace()
         moves = []
         for each in found:
@@ -336,9 +348,34 @@ class Multikernel:
         if moves:
             self._decided(MoveDispatchers(tuple(moves)), inferences + self._find_routes())
             self._derive_schedules()
-            self._run_until(lambda: all(_has_moved(order) for _, order in moves), "moving dispatchers")
-            self.regime.changed()
-        return list(found)
+        return list(found), [order for _, order in moves]
+
+    def _load_changed(self) -> None:
+        """What runs has become less, or cores more: where `replaces`, the SKB looks who is better off elsewhere now.
+
+        Not while somebody is being started or moved: then when that is over.
+        """
+        if self.replaces and not self._looking:
+            self._looking = True
+            self.timeline.at(self.now, Priority.TIMER, self.first_core, self._look_again)
+
+    def _look_again(self, now: int) -> None:
+        self._looking = False
+        busy = any(domain.state is DomainState.STARTING for domain in self.running) or not all(
+            dispatcher.scheduled and (there := domain.assignment(index)) is not None and dispatcher.core == there.core
+            for domain in self.running for index, dispatcher in domain.dispatchers.items()
+        )
+        if busy:
+            self._looking = True
+            self.timeline.at(now + self.timeslice_ps, Priority.TIMER, self.first_core, self._look_again)
+            return
+        with suppress(PlacementError):  # a policy that fails leaves everybody where he is
+            self._replaced += self._replace()[0]
+
+    def take_replaced(self) -> list[Replacement]:
+        """Who was moved by that since this was last asked."""
+        replaced, self._replaced = self._replaced, []
+        return replaced
 
     def bring_online(self, core: int) -> None:
         """Bring a core back; returns when its monitor runs and its timer is in step. PlacementError if it runs."""
@@ -475,6 +512,7 @@ class Multikernel:
         self._core_changes[core] = online
         if online:
             self.timekeeping.started(core)
+            self._load_changed()
 
     def timeslice_of(self, scheduler: Kind) -> int | None:
         """How long a timeslice would be on this machine, ps; None where there is no such thing."""
@@ -710,6 +748,7 @@ class Multikernel:
         self.records.owner_died(domain.id)
         self.knowledge.owner_died(domain.id)
         self.regime.changed()
+        self._load_changed()
 
     def _running(self, number: int) -> Domain:
         domain = self._domains.get(number)

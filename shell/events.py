@@ -18,6 +18,7 @@ from kernel.multikernel import Multikernel
 from kernel.ownership import Found
 from kernel.waiting import take_deadlocks
 from shell.output import Aside
+from skb.placement import Replacement
 from skb.records import USER, Notice, Record
 
 
@@ -36,8 +37,17 @@ def brought(kernel: Multikernel) -> list[Aside]:
               {"unlocked": each.id, "name": each.name})
         for each in kernel.take_unlocked()
     ]
+    moved = [Aside(*_moved(kernel, each)) for each in kernel.take_replaced()]
     notices = [Aside(_line(kernel, notice), _data(notice)) for notice in kernel.records.take()]
-    return traps + stuck + unlocked + notices
+    return traps + stuck + unlocked + moved + notices
+
+
+def _moved(kernel: Multikernel, found: Replacement) -> tuple[str, dict[str, Any]]:
+    move, name = found.move, kernel.name_of(found.move.domain)
+    text = f"{name}: dispatcher {move.dispatcher} goes from core {found.before} to {move.core}, better off there"
+    data = {"moved": move.domain, "name": name, "dispatcher": move.dispatcher, "from": found.before, "to": move.core,
+            "gain_ns": found.gain_ns, "cost_ns": found.cost_ns}  # fmt: skip
+    return text, data
 
 
 def _found_data(domain: Domain, found: Found) -> dict[str, Any]:

@@ -138,12 +138,17 @@ def place(
 
 @command("rebalance", group="placement", summary="move who is better off on another core by more than the move costs",
          example="rebalance")
-def rebalance(session: Session) -> Result:
+@click.option("--when", type=click.Choice(["changed", "asked"]), metavar="WHEN",
+              help="from now on: by itself when something has changed, or when asked only (as at boot)")
+def rebalance(session: Session, when: str | None) -> Result:
     """Domains end, cores come back: what was placed well may not be so any more. The policy in use ranks the cores
     for each best-effort dispatcher that is not pinned, all others being where they are. The difference, as a share of
-    a core over the cost `replacement_horizon`, is the gain; what a move takes is known from its mechanism.
+    a core over the cost `replacement_horizon`, is the gain; what a move takes is known from its mechanism. With
+    `--when changed` the same is done by itself from now on, whenever a domain has ended or a core come back.
     """
     kernel = session.kernel
+    if when is not None:
+        kernel.replaces = when == "changed"
     found = kernel.replace()
     rows, data = [], []
     for each in found:

@@ -316,6 +316,27 @@ def test_whatever_happens_every_picosecond_is_accounted_for_and_nothing_is_lost(
     )
 
 
+@pytest.mark.parametrize("replaces", [True, False])
+def test_whoever_is_better_off_elsewhere_goes_there_by_itself_if_wished(kernel: Multikernel, replaces: bool) -> None:
+    """When a domain has ended, and when a core has come back."""
+    kernel.replaces = replaces
+    first = kernel.spawn("cpu_bound", 8, cores=range(8, 16))
+    second = kernel.spawn("cpu_bound", 16)
+    assert len(second.cores) < 16
+    kernel.kill(first.id)
+    kernel.run(PS_PER_S)
+    assert (len(second.cores) == 16) is replaces, "each has a core to itself"
+    moved = kernel.take_replaced()
+    assert bool(moved) is replaces
+    assert all(each.gain_ns > each.cost_ns for each in moved)
+    kernel.take_offline(15)
+    kernel.bring_online(15)
+    kernel.run(PS_PER_S)
+    assert [each.move.core for each in kernel.take_replaced()] == [15] * replaces
+    placed = {(each.dispatcher, each.core) for each in second.placement.assignments}
+    assert {(index, each.core) for index, each in second.dispatchers.items()} == placed
+
+
 def test_who_shares_a_core_moves_to_one_that_came_back(kernel: Multikernel) -> None:
     """Placed anew where that is worth a move, and not again."""
     domain = kernel.spawn("cpu_bound", 16)
