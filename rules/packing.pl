@@ -21,7 +21,8 @@ A gang, and a hard real-time dispatcher whose release is `auto`, is a _unit_: wh
 which each of its periods begins on the synchronised clocks of all its cores, so that no core is over-committed
 (slots.pl). Ousterhout's matrix (1982) has time slots for rows and cores for columns; here rows are the offsets, and
 first fit in time means the first row that is there already and has room on all of the unit's cores, else the
-earliest offset at which some neighbour begins or ends. What does not find a place by first fit is put where fewest
+earliest offset at which some neighbour begins or ends. Where units are few, branch and bound looks for a packing of
+fewer rows, in which fewer slots are empty. What does not find a place by first fit is put where fewest
 others are in the way, and those look for a new one (bounded local repair).
 
 A problem is problem(Units, Columns): Units of unit(Id, Wcet, Period, Deadline, Offset, Columns), Id being u(Domain,
@@ -36,7 +37,12 @@ slots.pl, alike ones once.
 most_repairs(60).
 most_candidates(200).
 
-%   And what it may take; deciding takes time of its own.
+%   Units for which fewest rows are searched for at most, and what that may take for each number of rows.
+
+most_searched(8).
+search_inferences(100000).
+
+%   And what repair may take; deciding takes time of its own.
 
 repair_inferences(500000).
 
@@ -201,14 +207,20 @@ packing_factor(problem(_, Columns), Factor0, Factor) :-
 %   All units have their offsets. Hints are the offsets that units have now, which are kept if the others find their
 %   place
 %   beside them; else those are, from the first on, that fit together. How is `kept` (no other had to be found),
-%   `greedy` or `repair`. Fails if no packing is found.
+%   `greedy`, `fewest` (a search found fewer rows than first fit) or `repair`. Fails if no packing is found.
 
 pack(Problem, Hints, How) :-
     Problem = problem(Units, _),
     \+ \+ fitting(Problem),             % the loose ones alone
     \+ hopeless(Units),
-    (   first_fit(Problem, Hints, How0)
-    ->  How = How0
+    (   findall(Offsets-Way, once(( first_fit(Problem, Hints, Way), offsets(Problem, Offsets) )), [First-How0])
+    ->  (   How0 == greedy,
+            fewest_rows(Units, Hints, First, Fewest)
+        ->  maplist(take_place(Fewest), Units),
+            How = fewest
+        ;   maplist(take_place(First), Units),
+            How = How0
+        )
     ;   hardest_first(Units, Ordered),
         most_repairs(Steps),
         repair_inferences(Most),
@@ -267,6 +279,61 @@ hinted([Unit|Units], Hints, Rest) :-
     ;   Rest = [Unit|More],
         hinted(Units, Hints, More)
     ).
+
+%   fewest_rows(+Units, +Hints, +First, -Fewest): a packing of fewer rows than First, which first fit has found, and of no
+%   more than any other that leaves alone who keeps its offset: branch and bound, on few units and for so many inferences.
+
+fewest_rows(Units, Hints, First, Fewest) :-
+    partition(kept_there(Hints), First, Kept, Placed),
+    length(Placed, Count),
+    most_searched(Most),
+    Count > 1,
+    Count =< Most,
+    rows_of(First, Rows),
+    rows_of(Kept, Before),
+    Least is max(1, Before),
+    Last is Rows - 1,
+    search_inferences(Inferences),
+    between(Least, Last, Bound),
+    findall(Found,
+            ( maplist(take_place(Kept), Units),
+              exclude(put_already, Units, Free),
+              hardest_first(Free, Ordered),
+              call_with_inference_limit(within_rows(Ordered, Units, Bound), Inferences, Outcome),
+              !,
+              Outcome \== inference_limit_exceeded,
+              maplist(unit_offset, Units, Found)
+            ),
+            [Fewest]),
+    !.
+
+kept_there(Hints, Id-Offset) :-
+    memberchk(Id-Offset, Hints).
+
+rows_of(Places, Count) :-
+    pairs_values(Places, Offsets0),
+    sort(Offsets0, Offsets),
+    length(Offsets, Count).
+
+%   within_rows(+Units, +All, +Bound): those get their offsets, in the rows that there are or in new ones, Bound rows in all.
+
+within_rows([], _, _).
+within_rows([Unit|Units], All, Bound) :-
+    Unit = unit(_, _, P, _, Offset, Columns),
+    findall(Row, ( member(unit(_, _, _, _, Row, _), All), integer(Row) ), Rows0),
+    sort(Rows0, Rows),
+    length(Rows, Used),
+    neighbours(All, Unit, Neighbours),
+    (   member(Offset, Rows),
+        Offset < P
+    ;   Used < Bound,
+        candidates(Unit, Neighbours, All, Candidates),
+        member(Offset, Candidates),
+        \+ memberchk(Offset, Rows)
+    ),
+    \+ ( member(Other, Neighbours), slots_overlap(Unit, Other) ),
+    maplist(column_fits, Columns),
+    within_rows(Units, All, Bound).
 
 %   hopeless(+Units): a unit fits on its cores nowhere even alone, so that no order helps.
 

@@ -29,7 +29,7 @@ then a change of one domain's phase moves nobody else.
 %   a gang, or hard real time with release `auto`, begins on the synchronised clocks, else 0. How is
 %   how(Scope, Found, Empty, Bound): the offsets are those of all combinations (`static`) or of this alone
 %   (`separate`); they were
-%   found by first fit (`greedy`), local repair (`repair`) or exact search (`exact`), or there were none to be found
+%   found by first fit (`greedy`), a search for fewer rows (`fewest`), local repair (`repair`) or exact search (`exact`), or there were none to be found
 %   (`none`); of the
 %   matrix of offsets in use and cores in use so many slots are Empty, and in any packing at least Bound.
 %
@@ -83,7 +83,7 @@ scope(Combination, Scope, Found) :-
         findall(How,
                 ( member(Domain-Phase, Combination), facts:timeslot(Domain, Phase, _, _, How) ),
                 Hows),
-        (   member(Found, [exact, repair, greedy]),
+        (   member(Found, [exact, repair, fewest, greedy]),
             memberchk(Found, Hows)
         ->  true
         ;   Found = none

@@ -131,7 +131,8 @@ class Schedule:
     """The schedule of a combination of phases: a slot for each dispatcher of its domains.
 
     Offsets are those of all combinations (`scope` is `static`) or of this one alone (`separate`). They were found by
-    first fit (`how` is `greedy`), local repair (`repair`) or exact search (`exact`), or there was none to be found
+    first fit (`how` is `greedy`), a search for fewer rows (`fewest`), local repair (`repair`) or exact search
+    (`exact`), or there was none to be found
     (`none`). Of the matrix of offsets and cores in use `empty_slots` have nothing in them, and in no packing would
     fewer than `bound`. Deriving it took `inferences`.
     """

@@ -44,7 +44,80 @@ random_gangs(Gangs) :-
             ),
             Gangs).
 
+%   side_by_side(+Gangs, -Problem): each Cores, for 4 of every 40, no later; each a domain.
+
+side_by_side(Gangs, problem(Units, Columns)) :-
+    length(Gangs, Count),
+    length(Offsets, Count),
+    numlist(0, 4, Cores),
+    maplist(gang_column(Gangs, Offsets), Cores, Columns),
+    findall(Domain, nth1(Domain, Gangs, _), Domains),
+    maplist(gang_unit(Columns), Domains, Gangs, Offsets, Units).
+
+gang_column(Gangs, Offsets, Core, Column) :-
+    gang_column(Gangs, Offsets, 1, Core, Column).
+
+gang_column([], [], _, _, []).
+gang_column([Cores|Gangs], [Offset|Offsets], Domain, Core, Column) :-
+    (   memberchk(Core, Cores)
+    ->  Column = [domain(Domain, [[task(4, 40, 4, Offset)]])|Rest]
+    ;   Column = Rest
+    ),
+    Next is Domain + 1,
+    gang_column(Gangs, Offsets, Next, Core, Rest).
+
+gang_unit(Columns, Domain, Cores, Offset, unit(u(Domain, 0, main), 4, 40, 4, Offset, Own)) :-
+    findall(Index, ( member(Core, Cores), Index is Core ), Indices),
+    maplist(nth_column(Columns), Indices, Own).
+
+nth_column(Columns, Index, Column) :-
+    nth0(Index, Columns, Column).
+
+%   coloured(+Gangs, +Colours): so many rows suffice if no two gangs with a core in common are in one.
+
+coloured(Gangs, Colours) :-
+    once(coloured(Gangs, Colours, [])).
+
+coloured([], _, _).
+coloured([Cores|Gangs], Colours, Done) :-
+    between(1, Colours, Colour),
+    \+ ( member(Other-Colour, Done), member(Core, Cores), memberchk(Core, Other) ),
+    coloured(Gangs, Colours, [Cores-Colour|Done]).
+
+rows(Problem, Rows) :-
+    offsets(Problem, Offsets),
+    pairs_values(Offsets, Values),
+    sort(Values, Distinct),
+    length(Distinct, Rows).
+
 :- begin_tests(packing).
+
+test(no_packing_has_fewer_rows, [forall(between(1, 60, Seed))]) :-
+    set_random(seed(Seed)),
+    random_between(3, 7, Count),
+    findall(Cores,
+            ( between(1, Count, _),
+              random_between(1, 3, Many),
+              randseq(Many, 5, Taken),
+              findall(Core, ( member(One, Taken), Core is One - 1 ), Cores)
+            ),
+            Gangs),
+    side_by_side(Gangs, Problem),
+    pack(Problem, [], _),
+    assertion(fitting(Problem)),
+    rows(Problem, Rows),
+    once(( between(1, 10, Fewest), coloured(Gangs, Fewest) )),
+    assertion(Rows =:= Fewest).
+
+test(first_fit_takes_a_row_too_many, How-Rows == fewest-3) :-
+    side_by_side([[3, 0], [4, 3], [1, 2], [4, 1], [1], [4, 3]], Problem),
+    pack(Problem, [], How),
+    rows(Problem, Rows).
+
+test(who_has_an_offset_keeps_it_whatever_rows_that_takes, How-Rows == greedy-2) :-
+    side_by_side([[0], [1], [2]], Problem),
+    pack(Problem, [u(1, 0, main)-0, u(2, 0, main)-20], How),
+    rows(Problem, Rows).
 
 test(first_fit_in_time, How-Offsets == greedy-[u(1, 0, main)-4, u(2, 0, main)-0, u(3, 0, main)-8]) :-
     problem([gang(4, 20, 4), gang(4, 10, 4), gang(2, 20, 2)], Problem),
