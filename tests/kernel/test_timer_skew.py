@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from kernel.errors import KernelError
 from kernel.experiments import Setting, find
 from kernel.experiments.timer_skew import SHARES
 
@@ -21,8 +20,3 @@ def test_a_gang_loses_what_its_slices_do_not_have_in_common() -> None:
     assert found[0]["share_percent"] == 100
     for row in found:
         assert row["share_percent"] == pytest.approx(row["bound_percent"], abs=2)
-
-
-def test_a_machine_that_there_is_not_is_an_error_in_words() -> None:
-    with pytest.raises(KernelError, match="no machine 'toaster'"):
-        rows("machine=toaster")
