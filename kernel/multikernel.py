@@ -351,7 +351,7 @@ class Multikernel:
         return list(found), [order for _, order in moves]
 
     def _load_changed(self) -> None:
-        """What runs has become less, or cores more: where `replaces`, the SKB looks who is better off elsewhere now.
+        """What runs, cores or a manifest have changed: where `replaces`, the SKB looks who is better off elsewhere.
 
         Not while somebody is being started or moved: then when that is over.
         """
@@ -661,6 +661,7 @@ class Multikernel:
             return Managed(Granted(0, str(error)), None, 0)
         inferences += self._find_routes()
         self._derive_schedules()
+        self._load_changed()
         return Managed(Granted(number or 0), self._changed(changes), inferences)
 
     def _derive_schedules(self) -> None:

@@ -144,7 +144,8 @@ def rebalance(session: Session, when: str | None) -> Result:
     """Domains end, cores come back: what was placed well may not be so any more. The policy in use ranks the cores
     for each best-effort dispatcher that is not pinned, all others being where they are. The difference, as a share of
     a core over the cost `replacement_horizon`, is the gain; what a move takes is known from its mechanism. With
-    `--when changed` the same is done by itself from now on, whenever a domain has ended or a core come back.
+    `--when changed` the same is done by itself from now on: when a domain has ended, a core come back, or a program
+    presented a manifest, joined a group or left it.
     """
     kernel = session.kernel
     if when is not None:
